@@ -5,13 +5,14 @@
 mod counts;
 mod group;
 mod line_state;
+mod lingering;
 mod motion;
 mod person;
 mod step;
 mod zone_state;
 
 use crate::event::{EventCause, EventKind, SpatialEvent};
-use crate::geometry::Vec2;
+use crate::geometry::{Feet, Vec2};
 use crate::ground::{Ground, GroundPoint};
 use crate::observation::{Observation, TrackId};
 use crate::scene::{CheckedZone, Scene};
@@ -19,7 +20,7 @@ use crate::time::SECOND;
 pub use counts::LineCounts;
 use group::{CountState, DistanceStates, EventSampler, GroupEvent};
 use lva_media_types::BoundingBox;
-use person::Person;
+use person::{Person, Sight};
 use std::sync::Arc;
 use step::{StepContext, emit_zone_event};
 use thiserror::Error;
@@ -136,6 +137,8 @@ struct LineStats {
 pub(super) struct PositionSample {
     pub(super) time: u64,
     pub(super) at: Vec2,
+    /// The same point of the box as the detector gave it: it jitters, and does not go on where somebody stops.
+    pub(super) given: Vec2,
     /// Height of the person, in units of the frame's width.
     pub(super) height: f64,
     /// The sample before it.
@@ -369,8 +372,9 @@ impl Engine {
             ..*observation
         };
         person.last_seen = now;
+        let sight = Sight::new(now, observation);
         if !observation.confirmed {
-            person.keep_pending(now, observation.smoothed);
+            person.keep_pending(sight);
             return;
         }
         let mut context = StepContext {
@@ -382,12 +386,12 @@ impl Engine {
             events,
         };
         for index in 0..person.pending.len() {
-            if let Some((time, bbox)) = person.pending.get(index).copied() {
-                context.step(person, time, &bbox);
+            if let Some(pending) = person.pending.get(index).copied() {
+                context.step(person, &pending);
             }
         }
         person.pending.clear();
-        context.step(person, now, &observation.smoothed);
+        context.step(person, &sight);
     }
 
     /// Ends the visits of people who are not seen any more, and forgets them after a while.
@@ -476,7 +480,7 @@ impl Engine {
 
 /// Where a person stands, for the distances of a zone.
 fn zone_point(scene: &Scene, bbox: &BoundingBox, zone: &CheckedZone) -> Option<GroundPoint> {
-    let (at, _) = scene.plane.anchor(bbox, zone.focus);
+    let at = scene.plane.anchor(bbox, zone.focus, Feet::InView);
     scene.ground.as_ref()?.at(scene.plane.to_frame(at))
 }
 

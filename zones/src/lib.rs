@@ -39,13 +39,14 @@
 //!
 //! * **Confirmation.** Unconfirmed tracks never count. When a track is confirmed, its earlier crossings are reported in that
 //!   frame.
-//! * **Position.** The [`Focus`] of a smoothed box. Feet cut off by the frame's bottom have no position; the last state
-//!   stays.
+//! * **Position.** The [`Focus`] of a smoothed box. Feet that the frame's bottom cuts off are below it, as far as the person was
+//!   high when last seen whole; zones and lines that reach the border go on below it.
 //! * **Lines** are finite and directed. A crossing is reported when the person has been beyond a band on the new side for a
 //!   hold time since the interpolated crossing. Jitter does not get that far; going round an end is not a crossing.
 //! * **Zones** have a depth to enter and a distance to leave, the same hold, and report the edge crossed. People who appear
 //!   inside enter and people who vanish inside leave without an edge; being unseen for less than the lost timeout is
-//!   neither. A step through a whole zone between two frames is a visit.
+//!   neither. A step through a whole zone between two frames is a visit. With the default threshold, who lingers at an edge is
+//!   where they stand on average, once that is certain; who walks over it is not delayed.
 //! * **Counts and distances** are of people with open visits; distances need a level [`ground`], which [`calibration`]
 //!   can find from the people themselves.
 //! * **Time.** An event has the time of the frame that confirmed it and the interpolated time when it happened.

@@ -15,6 +15,7 @@ pub use container::{ContainerReporter, ContainerSchema, SourceInfo};
 pub use ids::IdSource;
 use ids::NumberedIds;
 use lva_inference_schema::{Entity, Event, Inference};
+use std::sync::Arc;
 
 /// The published form in which events become inferences. The container's own messages, which have no inferences, come from
 /// `ContainerReporter` (feature `container-messages`).
@@ -54,6 +55,8 @@ pub enum EventProfile {
 pub struct Reporter {
     profile: EventProfile,
     ids: NumberedIds,
+    /// Tags by class; without one, everybody is a person.
+    tags: Arc<[String]>,
 }
 
 /// Tag of a person.
@@ -65,7 +68,15 @@ impl Reporter {
         Self {
             profile,
             ids: NumberedIds::new(ids),
+            tags: Arc::from([]),
         }
+    }
+
+    /// Tags entities with the names of their classes, by index. Default: everybody is a `person`.
+    #[must_use]
+    pub fn with_class_names(mut self, names: Arc<[String]>) -> Self {
+        self.tags = names;
+        self
     }
 
     /// The inferences of a frame: the people of its events, then the events.
@@ -99,7 +110,9 @@ impl Reporter {
     }
 
     fn entity(&mut self, person: &Observation) -> Inference {
-        let entity = Inference::new(Entity::new(PERSON, person.score, person.bbox.into()));
+        let tag = self.tags.get(usize::from(person.class));
+        let tag = tag.map_or(PERSON, String::as_str);
+        let entity = Inference::new(Entity::new(tag, person.score, person.bbox.into()));
         let tracking_id = self.ids.track(person.track);
         match self.profile {
             EventProfile::Tutorial2020 => entity.with_id(tracking_id),

@@ -4,7 +4,7 @@ use super::PositionSample;
 use super::line_state::LineState;
 use super::motion::Motion;
 use super::zone_state::{ZonePresence, ZoneState};
-use crate::geometry::Vec2;
+use crate::geometry::{Feet, Vec2, is_cut};
 use crate::observation::{Observation, TrackId};
 use crate::point::Focus;
 use crate::scene::Scene;
@@ -18,7 +18,9 @@ pub(super) struct Person {
     pub(super) last: Observation,
     pub(super) last_seen: u64,
     pub(super) gone: bool,
-    pub(super) pending: Vec<(u64, BoundingBox)>,
+    pub(super) pending: Vec<Sight>,
+    /// Height of the box when its bottom was last in view, in heights of the frame.
+    whole: Option<f64>,
     /// By focus.
     pub(super) trails: [Trail; 3],
     pub(super) zones: Vec<ZoneState>,
@@ -35,6 +37,7 @@ impl Default for Person {
             last_seen: 0,
             gone: false,
             pending: Vec::with_capacity(MAX_PENDING),
+            whole: None,
             trails: [Trail::default(); 3],
             zones: Vec::new(),
             presences: Vec::new(),
@@ -51,6 +54,7 @@ impl Person {
         self.last_seen = now;
         self.gone = false;
         self.pending.clear();
+        self.whole = None;
         self.trails = [Trail::default(); 3];
         self.zones.clear();
         self.zones.resize(zones, ZoneState::default());
@@ -69,11 +73,44 @@ impl Person {
 
     /// Keeps a sample of an unconfirmed person. When there are too many, the first one and the latest ones stay: where the
     /// person came from, and where they are.
-    pub(super) fn keep_pending(&mut self, now: u64, bbox: BoundingBox) {
+    pub(super) fn keep_pending(&mut self, sight: Sight) {
         if self.pending.len() >= MAX_PENDING {
             self.pending.remove(1);
         }
-        self.pending.push((now, bbox));
+        self.pending.push(sight);
+    }
+
+    /// Where the feet of the next sight are.
+    pub(super) fn feet(&mut self, sight: &Sight) -> Feet {
+        if sight.cut {
+            return Feet::Cut { whole: self.whole };
+        }
+        self.whole = Some(f64::from(sight.bbox.height));
+        Feet::InView
+    }
+}
+
+/// A person in one frame.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sight {
+    pub(super) time: u64,
+    /// With its jitter filtered.
+    pub(super) bbox: BoundingBox,
+    /// As the detector gave it.
+    given: BoundingBox,
+    /// Whether the frame's bottom cuts it off.
+    cut: bool,
+}
+
+impl Sight {
+    pub(super) fn new(time: u64, observation: &Observation) -> Self {
+        Self {
+            time,
+            bbox: observation.smoothed,
+            given: observation.bbox,
+            // The filter moves edges that the frame cuts off.
+            cut: is_cut(&observation.bbox) || is_cut(&observation.smoothed),
+        }
     }
 }
 
@@ -84,39 +121,47 @@ pub(super) struct Trail {
     samples: u32,
 }
 
-/// One sample for each focus; `None` where the point is out of view.
-pub(super) struct PositionSamples([Option<PositionSample>; 3]);
+/// One sample for each focus.
+pub(super) struct PositionSamples([PositionSample; 3]);
 
 impl PositionSamples {
     /// Adds the samples to the trails.
-    pub(super) fn new(scene: &Scene, trails: &mut [Trail; 3], time: u64, bbox: &BoundingBox) -> Self {
-        let height = scene.plane.height(bbox);
-        let mut samples = [None; 3];
-        let foci = [Focus::Footprint, Focus::BottomCenter, Focus::Center];
-        for ((focus, trail), sample) in foci.into_iter().zip(trails).zip(&mut samples) {
-            let (at, cut) = scene.plane.anchor(bbox, focus);
-            if !cut {
-                trail.samples = trail.samples.saturating_add(1);
-                *sample = Some(PositionSample {
-                    time,
-                    at,
-                    height,
-                    before: trail.last.replace((time, at)),
-                    number: trail.samples,
-                });
+    pub(super) fn new(scene: &Scene, trails: &mut [Trail; 3], sight: &Sight, feet: Feet) -> Self {
+        let Sight {
+            time, bbox, given, ..
+        } = sight;
+        let visible = scene.plane.height(bbox);
+        let height = match feet {
+            Feet::InView => visible,
+            Feet::Cut { whole } => visible.max(whole.unwrap_or(0.0) * scene.plane.frame_height()),
+        };
+        let [footprint, bottom_center, center] = trails;
+        let add = |trail: &mut Trail, focus| {
+            let at = scene.plane.anchor(bbox, focus, feet);
+            trail.samples = trail.samples.saturating_add(1);
+            PositionSample {
+                time: *time,
+                at,
+                given: scene.plane.anchor(given, focus, feet),
+                height,
+                before: trail.last.replace((*time, at)),
+                number: trail.samples,
             }
-        }
-        Self(samples)
+        };
+        Self([
+            add(footprint, Focus::Footprint),
+            add(bottom_center, Focus::BottomCenter),
+            add(center, Focus::Center),
+        ])
     }
 
-    pub(super) fn of(&self, focus: Focus) -> Option<&PositionSample> {
+    pub(super) fn of(&self, focus: Focus) -> &PositionSample {
         let [footprint, bottom_center, center] = &self.0;
         match focus {
             Focus::Footprint => footprint,
             Focus::BottomCenter => bottom_center,
             Focus::Center => center,
         }
-        .as_ref()
     }
 }
 

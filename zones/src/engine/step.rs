@@ -1,6 +1,6 @@
 //! One observation of one person against every zone and line.
 
-use super::person::{Person, PositionSamples};
+use super::person::{Person, PositionSamples, Sight};
 use super::zone_state::ZonePresence;
 use super::{ElementEvent, LineStats, Rules, ZoneStats};
 use crate::event::{DwellTime, EventKind, SpatialEvent, VisitSpeed};
@@ -8,7 +8,6 @@ use crate::ground::GroundPosition;
 use crate::observation::Observation;
 use crate::point::Focus;
 use crate::scene::{CheckedLine, CheckedZone, Scene};
-use lva_media_types::BoundingBox;
 use std::sync::Arc;
 
 /// Everything besides the person that a step of a person needs.
@@ -22,14 +21,14 @@ pub(super) struct StepContext<'a> {
 }
 
 impl StepContext<'_> {
-    pub(super) fn step(&mut self, person: &mut Person, time: u64, bbox: &BoundingBox) {
+    pub(super) fn step(&mut self, person: &mut Person, sight: &Sight) {
         let (scene, now) = (self.scene, self.now);
         let mut speed = None;
         if let Some(ground) = &scene.ground {
-            let footprint = Focus::Footprint.point(bbox);
+            let footprint = Focus::Footprint.point(&sight.bbox);
             person.last.ground_position = ground.at(footprint).map(|ground| GroundPosition {
                 ground,
-                speed_ft_s: person.motion.add(time, ground),
+                speed_ft_s: person.motion.add(sight.time, ground),
             });
             speed = person.last.ground_position.map(|position| position.speed_ft_s);
         }
@@ -38,17 +37,16 @@ impl StepContext<'_> {
             appear: scene.appear,
             jump_through: scene.jump_through,
         };
-        let samples = PositionSamples::new(scene, &mut person.trails, time, bbox);
+        let feet = person.feet(sight);
+        let samples = PositionSamples::new(scene, &mut person.trails, sight, feet);
         let last = &person.last;
         let states = person.zones.iter_mut().zip(&mut person.presences);
         for ((zone, stats), (state, presence)) in scene.zones.iter().zip(&mut *self.zones).zip(states) {
-            // Feet out of view have no position: the state stays as it was.
-            let Some(sample) = samples.of(zone.focus) else {
-                continue;
-            };
+            let sample = samples.of(zone.focus);
             if *presence == ZonePresence::Away
                 && let Some((_, from)) = sample.before
                 && zone.area.is_passed_by(from, sample.at)
+                && zone.is_out_of_reach(sample.at, sample.height)
             {
                 continue;
             }
@@ -59,10 +57,7 @@ impl StepContext<'_> {
             *presence = state.presence();
         }
         for ((line, stats), state) in scene.lines.iter().zip(&mut *self.lines).zip(&mut person.lines) {
-            let Some(sample) = samples.of(line.focus) else {
-                continue;
-            };
-            if let Some(event) = state.step(line, scene.hold, sample) {
+            if let Some(event) = state.step(line, scene.hold, samples.of(line.focus)) {
                 emit_line_event(line, stats, now, last, event, self.events);
             }
         }

@@ -1,9 +1,10 @@
 //! The state of one person at one zone.
 
+use super::lingering::{DepthSample, Lingering};
 use super::{ElementEvent, PositionSample, Rules, time_at};
 use crate::event::{EventCause, EventKind, Reason, VisitSpeed};
 use crate::geometry::{Vec2, lerp};
-use crate::scene::CheckedZone;
+use crate::scene::{CheckedZone, Threshold};
 
 /// On which side a person was last seen, when they last changed sides, and the open visit.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +13,9 @@ pub(crate) struct ZoneState {
     known: bool,
     inside: bool,
     side_change: SideChange,
+    lingering: Lingering,
+    /// The last change of sides when the mean position of a lingering person changed sides.
+    turned: SideChange,
     visit: Option<Visit>,
     passed: Option<Passed>,
 }
@@ -19,7 +23,7 @@ pub(crate) struct ZoneState {
 /// Summary of a state. In most frames, most states need no further evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum ZonePresence {
-    /// Not seen yet, or inside, or passing through; no visit so far.
+    /// Not seen yet, or inside, or at the edge, or passing through; no visit so far.
     #[default]
     Open,
     /// Outside, without anything that could end.
@@ -78,15 +82,15 @@ impl ZoneState {
     pub(crate) fn presence(&self) -> ZonePresence {
         if self.visit.is_some() {
             ZonePresence::Visiting
-        } else if !self.known || self.inside || self.passed.is_some() {
+        } else if !self.known || self.inside || self.passed.is_some() || self.lingering.is_active() {
             ZonePresence::Open
         } else {
             ZonePresence::Away
         }
     }
 
-    /// Adds a sample. While [`Away`](ZonePresence::Away), steps that [pass by](crate::geometry::Area::is_passed_by) change
-    /// nothing and may be skipped.
+    /// Adds a sample. While [`Away`](ZonePresence::Away), steps that [pass by](crate::geometry::Area::is_passed_by) and end
+    /// [out of reach](CheckedZone::is_out_of_reach) change nothing and may be skipped.
     pub(crate) fn step(
         &mut self,
         zone: &CheckedZone,
@@ -96,12 +100,18 @@ impl ZoneState {
         crossings: &mut Vec<(f64, u32)>,
         mut emit: impl FnMut(ElementEvent),
     ) {
-        let PositionSample { time, at, height, .. } = *sample;
+        let PositionSample {
+            time,
+            at,
+            given,
+            height,
+            ..
+        } = *sample;
         let (enter_depth, exit_depth) = (
             zone.enter_depth.for_height(height),
             zone.exit_depth.for_height(height),
         );
-        let near = (!zone.area.is_beyond(at)).then(|| zone.area.depth(at));
+        let near = (!zone.is_out_of_reach(at, height)).then(|| zone.area.depth(at));
         let inside = match near {
             // Nothing changes on the boundary.
             Some(0.0) => self.inside,
@@ -117,7 +127,7 @@ impl ZoneState {
                 }
             }
             Some(before) => {
-                let may_pass = rules.jump_through && self.visit.is_none();
+                let may_pass = rules.jump_through && self.visit.is_none() && self.lingering.is_plain();
                 if inside != self.inside {
                     zone.area.crossings(before.1, at, crossings);
                     if inside && may_pass {
@@ -158,66 +168,118 @@ impl ZoneState {
                 }
             }
         }
+        let changed = self.known && inside != self.inside;
         self.inside = inside;
         self.known = true;
-        if near.is_none() && self.visit.is_none() && self.passed.is_none() {
+        if near.is_none() && self.visit.is_none() && self.passed.is_none() && !self.lingering.is_active() {
             // Outside, without anything that could end.
             return;
         }
         let depth = near.unwrap_or_else(|| zone.area.depth(at));
         self.side_change.deepest = self.side_change.deepest.max(depth);
-        let held = time - self.side_change.time;
-        let samples = self.side_change.samples(sample.number);
-        let cause = EventCause {
-            reason: if self.side_change.side.is_some() {
-                Reason::Crossed
-            } else {
-                Reason::Appeared
-            },
-            distance: depth.abs(),
-            held_90k: held,
-            samples,
-        };
-        let hold_in = match self.side_change.side {
-            Some(_) => rules.hold,
-            None => rules.appear,
-        };
-        let arrived_in = depth > enter_depth && held >= hold_in;
-        let arrived_out = !inside && depth < -exit_depth && held >= rules.hold;
-        if arrived_out && let Some(passed) = self.passed.take() {
+        if let Some(band) = zone.band(height) {
+            let depth = DepthSample {
+                time,
+                depth: if given == at {
+                    depth
+                } else {
+                    zone.area.depth(given)
+                },
+                inside,
+                band,
+                changed,
+                held: time - self.side_change.time,
+                samples: self.side_change.samples(sample.number),
+            };
+            if self.lingering.add(depth, rules.hold) {
+                self.turned = self.side_change;
+            }
+        }
+        let (arrived_in, arrived_out) = (
+            self.arrived_in(zone, rules, time, depth, enter_depth),
+            self.arrived_out(zone, rules, time, depth, exit_depth),
+        );
+        if arrived_out.is_some()
+            && let Some(passed) = self.passed.take()
+        {
             passed.emit(time, &mut emit);
         }
         if inside && let Some(visit) = &mut self.visit {
             visit.frames = visit.frames.saturating_add(1);
             visit.speed.add(speed);
-            visit.emit_limits(zone, time, cause.samples, &mut emit);
+            visit.emit_limits(zone, time, self.side_change.samples(sample.number), &mut emit);
         }
-        match &mut self.visit {
-            None if arrived_in => {
+        match (&mut self.visit, arrived_in, arrived_out) {
+            (None, Some(change), _) => {
+                let cause = change.cause(time, depth, sample.number);
                 let mut visit = Visit {
-                    entered: self.side_change.time,
-                    frames: samples,
+                    entered: change.time,
+                    frames: cause.samples,
                     limits_emitted: 0,
                     speed: SpeedSum::default(),
                 };
                 visit.speed.add(speed);
                 emit(ElementEvent {
-                    time: self.side_change.time,
-                    kind: EventKind::Enter {
-                        side: self.side_change.side,
-                    },
+                    time: change.time,
+                    kind: EventKind::Enter { side: change.side },
                     cause,
                 });
                 visit.emit_limits(zone, time, cause.samples, &mut emit);
                 self.visit = Some(visit);
             }
-            Some(visit) if arrived_out => {
-                let event = visit.end(self.side_change.time, self.side_change.side, cause);
+            (Some(visit), _, Some(change)) => {
+                let event = visit.end(change.time, change.side, change.cause(time, depth, sample.number));
                 self.visit = None;
                 emit(event);
             }
             _ => {}
         }
+    }
+
+    /// How the person came in, once that is certain.
+    ///
+    /// Who walks over the edge is in when far enough for the hold. Who lingers at the edge is in when they stand inside on
+    /// average; a depth of the user's is a depth for all.
+    fn arrived_in(
+        &self,
+        zone: &CheckedZone,
+        rules: Rules,
+        time: u64,
+        depth: f64,
+        enter_depth: f64,
+    ) -> Option<SideChange> {
+        let by_mean = zone.enter_depth == Threshold::Auto;
+        let hold = |change: &SideChange| match change.side {
+            Some(_) => rules.hold,
+            None => rules.appear,
+        };
+        let held = |change: &SideChange| time - change.time >= hold(change);
+        if depth > enter_depth && held(&self.side_change) && (!by_mean || self.lingering.is_beyond_jitter()) {
+            return Some(self.side_change);
+        }
+        let stands = by_mean && self.inside && self.lingering.side() == Some(true);
+        (stands && held(&self.turned)).then_some(self.turned)
+    }
+
+    /// How the person left, once that is certain.
+    fn arrived_out(
+        &self,
+        zone: &CheckedZone,
+        rules: Rules,
+        time: u64,
+        depth: f64,
+        exit_depth: f64,
+    ) -> Option<SideChange> {
+        if self.inside {
+            return None;
+        }
+        let by_mean = zone.exit_depth == Threshold::Auto;
+        let held = |change: &SideChange| time - change.time >= rules.hold;
+        if depth < -exit_depth && held(&self.side_change) && (!by_mean || self.lingering.is_beyond_jitter()) {
+            return Some(self.side_change);
+        }
+        let stands = by_mean && self.lingering.side() == Some(false);
+        (stands && held(&self.turned)).then_some(self.turned)
     }
 
     /// Speeds of the open visit.
@@ -253,6 +315,18 @@ impl ZoneState {
 }
 
 impl SideChange {
+    fn cause(&self, now: u64, depth: f64, number: u32) -> EventCause {
+        EventCause {
+            reason: match self.side {
+                Some(_) => Reason::Crossed,
+                None => Reason::Appeared,
+            },
+            distance: depth.abs(),
+            held_90k: now - self.time,
+            samples: self.samples(number),
+        }
+    }
+
     /// Number of samples since, up to the one of this number.
     fn samples(&self, number: u32) -> u32 {
         number.saturating_sub(self.first).saturating_add(1)

@@ -164,6 +164,15 @@ impl ContainerReporter {
             };
             properties.insert(name.to_owned(), value);
         }
+        // A table of the container's page has the time of a visit under this name, its samples under `dwellTime`.
+        let dwelt = match event.kind {
+            EventKind::Dwell(dwell) => Some(dwell.dwell_90k),
+            EventKind::DwellExceeded { dwell_90k, .. } => Some(dwell_90k),
+            _ => None,
+        };
+        if let Some(ticks) = dwelt {
+            properties.insert("durationMs".to_owned(), json!(ticks / 90));
+        }
         let ids: Vec<String> = event
             .all_people()
             .map(|person| self.ids.track(person.track))

@@ -103,7 +103,7 @@ pub(super) fn zone(
         });
         return None;
     }
-    let ring: Vec<_> = corners.into_iter().map(|corner| plane.to_plane(corner)).collect();
+    let ring: Vec<_> = corners.iter().map(|corner| plane.to_plane(*corner)).collect();
     if let Some((first, second)) = self_crossing(&ring) {
         errors.push(SceneFinding::SelfCrossing {
             zone: name,
@@ -115,12 +115,21 @@ pub(super) fn zone(
     if errors.len() > before {
         return None;
     }
-    let area = Area::new(ring);
-    let greatest_depth = area.greatest_depth();
-    let checked = zone.checked(&area);
+    let (extended, sides) = plane.extended(&corners);
+    let plain = Area::new(&ring, &(1..=ring.len() as u32).collect::<Vec<_>>());
+    let area = match self_crossing(&extended) {
+        None => Area::new(&extended, &sides),
+        // Folds below the border.
+        Some(_) => plain.clone(),
+    };
+    let greatest_depth = area.greatest_depth(plane.frame_height());
+    let checked = zone.checked(&area, &plain);
+    if greatest_depth <= 0.0 {
+        warnings.push(SceneWarning::OutOfFrame { zone: name.clone() });
+    }
     for zone in &checked {
         let enter_depth = zone.enter_depth.largest();
-        if greatest_depth <= enter_depth && zone.enter_depth != Threshold::Auto {
+        if greatest_depth > 0.0 && greatest_depth <= enter_depth && zone.enter_depth != Threshold::Auto {
             warnings.push(SceneWarning::TooShallow {
                 zone: name.clone(),
                 enter_depth,
@@ -131,7 +140,7 @@ pub(super) fn zone(
     }
     let outline = Outline {
         name,
-        points: area.corners().into_iter().map(|c| plane.to_frame(c)).collect(),
+        points: ring.into_iter().map(|c| plane.to_frame(c)).collect(),
         kind: OutlineKind::Zone,
     };
     Some((outline, checked))
@@ -152,7 +161,11 @@ pub(super) fn line(
         errors.push(SceneFinding::NoLength { line: name });
         return None;
     }
-    let segment = Segment::new(plane.to_plane(line.start), plane.to_plane(line.end));
+    let (start, end) = match line.focus {
+        Focus::Center => (line.start, line.end),
+        Focus::Footprint | Focus::BottomCenter => plane.continued(line.start, line.end),
+    };
+    let segment = Segment::new(plane.to_plane(start), plane.to_plane(end));
     let checked = CheckedLine {
         name: name.as_str().into(),
         segment,

@@ -118,6 +118,11 @@ pub enum SceneWarning {
         /// Its greatest depth, approximately.
         greatest_depth: f64,
     },
+    /// No point of the zone lies in the frame.
+    OutOfFrame {
+        /// Its name.
+        zone: String,
+    },
 }
 
 impl fmt::Display for SceneWarning {
@@ -130,6 +135,10 @@ impl fmt::Display for SceneWarning {
                     point.x, point.y
                 )
             }
+            Self::OutOfFrame { zone } => write!(
+                f,
+                "zone {zone:?}: lies outside the frame and can never be entered; the frame is 0 to 1 in both directions"
+            ),
             Self::TooShallow {
                 zone,
                 enter_depth,

@@ -2,7 +2,7 @@
 
 use super::check::check_share;
 use super::{SceneFinding, Threshold, Zone};
-use crate::geometry::{Area, Segment};
+use crate::geometry::{Area, Segment, Vec2};
 use crate::point::Focus;
 use crate::time::ticks_of_ms;
 use std::sync::Arc;
@@ -131,6 +131,23 @@ pub(crate) struct CheckedZone {
     pub(crate) distance: Option<DistanceRule>,
 }
 
+/// Width of the band along an edge in which jitter can change the side, in thresholds.
+const BAND: f64 = 3.0;
+
+impl CheckedZone {
+    /// The band along the edges in which a person of this height is where they stand on average; `None`: nowhere, a depth is
+    /// given for both ways.
+    pub(crate) fn band(&self, height: f64) -> Option<f64> {
+        let by_mean = self.enter_depth == Threshold::Auto || self.exit_depth == Threshold::Auto;
+        by_mean.then(|| BAND * Threshold::Auto.for_height(height))
+    }
+
+    /// Whether a person is outside of the zone's bounding box and of the band around it.
+    pub(crate) fn is_out_of_reach(&self, at: Vec2, height: f64) -> bool {
+        self.area.is_farther(at, self.band(height).unwrap_or(0.0))
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct CheckedLine {
     pub(crate) name: Arc<str>,
@@ -186,7 +203,8 @@ impl Zone {
     }
 
     /// The definitions of being inside that the rules need: rules with the same point and depths share one.
-    pub(super) fn checked(&self, area: &Area) -> Vec<CheckedZone> {
+    /// `area` is for feet, which the frame's bottom may cut off, and `plain` for the middle of boxes.
+    pub(super) fn checked(&self, area: &Area, plain: &Area) -> Vec<CheckedZone> {
         let mut zones: Vec<CheckedZone> = Vec::new();
         let name: Arc<str> = self.name.as_str().into();
         let mut at = |focus, enter_depth, exit_depth| -> usize {
@@ -198,7 +216,10 @@ impl Zone {
             }
             zones.push(CheckedZone {
                 name: Arc::clone(&name),
-                area: area.clone(),
+                area: match focus {
+                    Focus::Center => plain.clone(),
+                    Focus::Footprint | Focus::BottomCenter => area.clone(),
+                },
                 focus,
                 enter_depth,
                 exit_depth,

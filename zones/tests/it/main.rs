@@ -1,6 +1,7 @@
 //! Tests of the crate from outside.
 
 mod allocation;
+mod edges;
 mod extras;
 mod groups;
 mod hostile;

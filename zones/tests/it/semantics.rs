@@ -13,7 +13,8 @@
 //! | finite lines: round an end nothing, over it once, however fast | `rules`, [`a_line_ends_where_it_ends`] |
 //! | a count is reported first, then at changes or at true intervals, mode or average, every n-th | `groups` |
 //! | loss is bridged for the timeout, an exit carries the last observation; later it is a new person | `rules`, `tracking`, [`a_person_away_for_longer_than_lost_ms_is_new`] |
-//! | feet out of view change nothing | `rules` |
+//! | feet below the border are in zones and over lines that reach it | `rules`, `edges` |
+//! | who lingers at an edge is where they stand on average | `edges` |
 //! | distance: unknown before calibration, mean of all pairs, violators only, `Infinity` when unset | `groups`, `published` |
 //! | ground: x to the right, y ahead, nothing above the horizon | `published`, [`the_ground_has_x_to_the_right_y_ahead_and_no_horizon`] |
 //! | profiles: one event, four forms | `published`, `reports`, [`one_event_has_the_name_of_its_profile`] |
