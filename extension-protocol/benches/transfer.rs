@@ -121,7 +121,7 @@ impl Python {
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
-        let url = format!("tcp://127.0.0.1:{}", line.trim()).parse().unwrap();
+        let url = line.parse().unwrap();
         Some((Self(child), url))
     }
 }

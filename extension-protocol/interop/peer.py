@@ -1,7 +1,11 @@
 """A client and a server of the extension contract on Google's gRPC stack, as peers for the Rust ones.
 
-    peer.py server [--read-only]            answers each frame with the MD5 of its bytes; prints its port on stdout
-    peer.py client --port N [--frames N]    sends frames and compares the digests that come back
+    peer.py server [--read-only]            answers each frame with the MD5 of its bytes; prints its address on stdout
+    peer.py client TARGET [--frames N]      sends frames and compares the digests that come back
+
+A target is host:port or unix:/path. Over a Unix socket the client sets the channel option grpc.default_authority: by default
+Google's clients send the percent-encoded path of the socket as :authority, which the server's HTTP/2 library refuses with
+RST_STREAM.
 
 Both generate their stubs from this crate's own ../proto when they start, and both check what the other side numbers.
 Needs grpcio and grpcio-tools (scripts/grpc-python.sh makes a Python that has them).
@@ -114,9 +118,17 @@ def serve(arguments):
     service.add_MediaGraphExtensionServicer_to_server(
         Extension(arguments.directory, arguments.read_only), server
     )
-    port = server.add_insecure_port("127.0.0.1:0")
+    if arguments.unix:
+        server.add_insecure_port(f"unix:{arguments.unix}")
+        address = f"unix:{arguments.unix}"
+    elif arguments.tls:
+        certificate, key = (pathlib.Path(path).read_bytes() for path in arguments.tls)
+        port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(key, certificate)]))
+        address = f"tls://127.0.0.1:{port}"
+    else:
+        address = f"tcp://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
-    print(port, flush=True)
+    print(address, flush=True)
     # The parent process closes our input to stop us.
     sys.stdin.read()
     server.stop(grace=None)
@@ -182,7 +194,15 @@ class Client:
         self.outgoing.put(None)
 
     def run(self):
-        channel = grpc.insecure_channel(f"127.0.0.1:{self.arguments.port}")
+        arguments = self.arguments
+        options = []
+        if arguments.target.startswith("unix:"):
+            options.append(("grpc.default_authority", "localhost"))
+        if arguments.trust:
+            roots = grpc.ssl_channel_credentials(pathlib.Path(arguments.trust).read_bytes())
+            channel = grpc.secure_channel(arguments.target, roots, options)
+        else:
+            channel = grpc.insecure_channel(arguments.target, options)
         stub = service.MediaGraphExtensionStub(channel)
         self.outgoing.put(self.descriptor())
         responses = stub.ProcessMediaStream(iter(self.outgoing.get, None), wait_for_ready=True)
@@ -233,9 +253,12 @@ def main():
     modes = parser.add_subparsers(required=True)
     server = modes.add_parser("server")
     server.add_argument("--read-only", action="store_true", help="read each byte once, without a digest")
+    server.add_argument("--unix", metavar="PATH", help="listen on a Unix socket")
+    server.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"), help="PEM files")
     server.set_defaults(run=serve)
     client = modes.add_parser("client")
-    client.add_argument("--port", type=int, required=True)
+    client.add_argument("target")
+    client.add_argument("--trust", metavar="FILE", help="use TLS, and trust the certificates of this PEM file")
     client.add_argument("--mode", choices=["shared-memory", "embedded"], default="shared-memory")
     client.add_argument("--frames", type=int, default=500)
     client.add_argument("--width", type=int, default=320)

@@ -12,6 +12,7 @@ use lva_extension_protocol::server::*;
 use lva_extension_protocol::*;
 use lva_inference_schema::{Event, Inference, InferenceValue};
 use md5::{Digest, Md5};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use crate::support::{next, within};
 
@@ -46,13 +47,17 @@ struct PythonServer {
 }
 
 impl PythonServer {
-    fn start(mut command: Command) -> Self {
-        let mut child = command.arg("server").spawn().unwrap();
+    fn start(command: Command) -> Self {
+        Self::start_with(command, &[])
+    }
+
+    fn start_with(mut command: Command, flags: &[&str]) -> Self {
+        let mut child = command.arg("server").args(flags).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
-        let url = format!("tcp://127.0.0.1:{}", line.trim()).parse().unwrap();
+        let url = line.parse().unwrap();
         Self { child, url }
     }
 }
@@ -77,45 +82,112 @@ async fn a_python_server_sees_every_byte_of_500_frames_or_skips() {
         return;
     };
     let server = PythonServer::start(command);
-    let format = FrameFormat::raw(PixelFormat::Bgr24, 320, 180).unwrap();
     for transfer in [Transfer::SharedMemory(memory), Transfer::Embedded] {
-        let options = ClientOptions::new(server.url.clone(), format).with_transfer(transfer);
-        let Session {
-            frames, mut answers, ..
-        } = connect::<(u32, String)>(&options).await.unwrap();
-        let (mut sent, mut equal) = (0, 0);
-        while equal < FRAMES {
-            while sent < FRAMES
-                && let Ok(mut slot) = frames.slot()
-            {
-                let mut state = sent.wrapping_mul(2_654_435_761) | 1;
-                slot.fill_with(|| {
-                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    (state >> 24) as u8
-                });
-                let digest = md5(&slot);
-                slot.send(u64::from(sent) * 3000, &[], (sent, digest)).unwrap();
-                sent += 1;
-            }
-            let answer = next(&mut answers).await;
-            let InferenceValue::Event(event) = &answer.inferences[0].value else {
-                panic!("no event")
-            };
-            assert_eq!(
-                event.properties["digest"], answer.context.1,
-                "frame {}",
-                answer.context.0
-            );
-            equal += 1;
+        let options = ClientOptions::new(server.url.clone(), interop_format()).with_transfer(transfer);
+        send(&options, FRAMES).await;
+    }
+}
+
+fn interop_format() -> FrameFormat {
+    FrameFormat::raw(PixelFormat::Bgr24, 320, 180).unwrap()
+}
+
+/// Sends different frames to a server that answers with their digests.
+async fn send(options: &ClientOptions, count: u32) {
+    let Session {
+        frames, mut answers, ..
+    } = connect::<(u32, String)>(options).await.unwrap();
+    let (mut sent, mut equal) = (0, 0);
+    while equal < count {
+        while sent < count
+            && let Ok(mut slot) = frames.slot()
+        {
+            let mut state = sent.wrapping_mul(2_654_435_761) | 1;
+            slot.fill_with(|| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            });
+            let digest = md5(&slot);
+            slot.send(u64::from(sent) * 3000, &[], (sent, digest)).unwrap();
+            sent += 1;
         }
-        frames.finish();
-        assert!(
-            within(answers.next()).await.unwrap().is_none(),
-            "the stream ends well"
+        let answer = next(&mut answers).await;
+        let InferenceValue::Event(event) = &answer.inferences[0].value else {
+            panic!("no event")
+        };
+        assert_eq!(
+            event.properties["digest"], answer.context.1,
+            "frame {}",
+            answer.context.0
         );
-        let stats = answers.stats();
-        assert_eq!((stats.sent, stats.answered), (FRAMES.into(), FRAMES.into()));
-        assert_eq!(stats.zero_acks + stats.unknown_acks + stats.repeated_acks, 0);
+        equal += 1;
+    }
+    frames.finish();
+    assert!(
+        within(answers.next()).await.unwrap().is_none(),
+        "the stream ends well"
+    );
+    let stats = answers.stats();
+    assert_eq!((stats.sent, stats.answered), (count.into(), count.into()));
+    assert_eq!(stats.zero_acks + stats.unknown_acks + stats.repeated_acks, 0);
+}
+
+/// Frames over TLS and Unix sockets, for each way of sending them.
+const FEW_FRAMES: u32 = 100;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_python_server_is_reached_over_tls_and_over_a_unix_socket_or_skips() {
+    let (directory, memory) = shared();
+    let files = tempfile::tempdir().unwrap();
+    let (root, identity) = (files.path().join("root.pem"), Identity::new(&["127.0.0.1"]));
+    std::fs::write(&root, &identity.root).unwrap();
+    let socket = files.path().join("peer.sock").display().to_string();
+    let [certificate, key] = identity.write(files.path());
+    for flags in [&["--unix", &socket][..], &["--tls", &certificate, &key]] {
+        let Some(command) = peer(directory.path()) else {
+            return;
+        };
+        let server = PythonServer::start_with(command, flags);
+        for transfer in [Transfer::SharedMemory(memory.clone()), Transfer::Embedded] {
+            let mut options =
+                ClientOptions::new(server.url.clone(), interop_format()).with_transfer(transfer);
+            if server.url.is_tls() {
+                options = options.with_tls(TrustedRoots::from_pem([identity.root.clone()]).unwrap());
+            }
+            send(&options, FEW_FRAMES).await;
+        }
+    }
+}
+
+/// A certificate for these names, and the root that signed it, in PEM.
+struct Identity {
+    root: String,
+    certificate: String,
+    key: String,
+}
+
+impl Identity {
+    fn new(names: &[&str]) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let params = CertificateParams::new(names).unwrap();
+        Self {
+            root: root.pem(),
+            certificate: params.signed_by(&key, &root).unwrap().pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
+    /// Writes certificate and key, and returns their paths.
+    fn write(&self, directory: &Path) -> [String; 2] {
+        [("certificate.pem", &self.certificate), ("key.pem", &self.key)].map(|(name, pem)| {
+            let path = directory.join(name);
+            std::fs::write(&path, pem).unwrap();
+            path.display().to_string()
+        })
     }
 }
 
@@ -155,24 +227,10 @@ async fn every_byte_of_a_python_clients_500_frames_is_seen_or_skips() {
             .unwrap();
         let (url, stats) = (listening.url().to_string(), listening.stats());
         let serving = tokio::spawn(listening.serve(std::future::pending()));
-        let port = url.rsplit(':').next().unwrap().to_owned();
+        let target = url.trim_start_matches("tcp://").to_owned();
         for mode in ["shared-memory", "embedded"] {
-            let mut command = peer(directory.path()).unwrap();
-            command.args([
-                "client",
-                "--port",
-                &port,
-                "--mode",
-                mode,
-                "--frames",
-                &FRAMES.to_string(),
-            ]);
-            let output = tokio::task::spawn_blocking(move || command.output().unwrap());
-            let output = within(output).await.unwrap();
-            let counts = String::from_utf8_lossy(&output.stdout).into_owned();
-            assert!(output.status.success(), "{trust:?} {mode}: {counts}");
-            let expected = r#"{"frames": 500, "answered": 500, "equal": 500, "violations": 0}"#;
-            assert_eq!(counts.trim(), expected);
+            let command = peer(directory.path()).unwrap();
+            receive(command, &["client", &target, "--mode", mode], FRAMES).await;
         }
         let stats = stats.read();
         assert_eq!(
@@ -186,6 +244,52 @@ async fn every_byte_of_a_python_clients_500_frames_is_seen_or_skips() {
         serving.abort();
     }
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+/// Runs a Python client, which checks every answer.
+async fn receive(mut command: Command, flags: &[&str], count: u32) {
+    command.args(flags).args(["--frames", &count.to_string()]);
+    let output = tokio::task::spawn_blocking(move || command.stderr(Stdio::piped()).output().unwrap());
+    let output = within(output).await.unwrap();
+    let counts = String::from_utf8_lossy(&output.stdout).into_owned();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{flags:?}: {counts} {error}");
+    let expected =
+        format!(r#"{{"frames": {count}, "answered": {count}, "equal": {count}, "violations": 0}}"#);
+    assert_eq!(counts.trim(), expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn python_clients_reach_a_server_over_tls_and_over_its_unix_socket_or_skip() {
+    let (directory, _) = shared();
+    let files = tempfile::tempdir().unwrap();
+    let (root, identity) = (files.path().join("root.pem"), Identity::new(&["127.0.0.1"]));
+    std::fs::write(&root, &identity.root).unwrap();
+    let socket = files.path().join("extension.sock");
+    let tls = ServerTls::from_pem(identity.certificate.clone(), identity.key.clone()).unwrap();
+    for address in [ListenAddress::Unix(socket.clone()), ListenAddress::loopback(0)] {
+        if peer(directory.path()).is_none() {
+            return;
+        }
+        let mut options = ServerOptions::default().with_shared_memory_directory(directory.path());
+        let over_tls = !matches!(address, ListenAddress::Unix(_));
+        if over_tls {
+            options = options.with_tls(tls.clone());
+        }
+        let server = ExtensionServer::new(Digests).with_options(options);
+        let listening = server.listen(address).await.unwrap();
+        let target = listening.url().to_string().replace("tls://", "");
+        let serving = tokio::spawn(listening.serve(std::future::pending()));
+        for mode in ["shared-memory", "embedded"] {
+            let mut flags = vec!["client", &target, "--mode", mode];
+            let trust = root.display().to_string();
+            if over_tls {
+                flags.extend(["--trust", &trust]);
+            }
+            receive(peer(directory.path()).unwrap(), &flags, FEW_FRAMES).await;
+        }
+        serving.abort();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
