@@ -204,15 +204,14 @@ async fn starting_what_runs_gives_its_run_and_starts_nothing() {
 async fn a_node_that_cannot_run_is_named_once_and_the_instance_stays_inactive() {
     let directory = tempfile::tempdir().unwrap();
     let (module, _) = module(directory.path());
-    let mut topology = topology(vec![], vec![]);
-    topology["properties"]["sinks"][1]["inputs"][0]["outputSelectors"] =
-        json!([{"property": "mediaType", "operator": "is", "value": "audio"}]);
-    let error = module.start(parsed(topology), waiting()).await.unwrap_err();
+    let topology = parsed(topology(vec![], vec![]));
+    let instance = Instance::from_value(instance("rtsp://cam[1]/x", 1)).unwrap();
+    let error = module.start(topology, instance).await.unwrap_err();
     let Fault::ActivationFailed { node, .. } = &error.fault else {
         panic!("{error}");
     };
-    assert_eq!(node.as_deref(), Some("assetSink"));
-    assert_eq!(error.to_string().matches("assetSink").count(), 1, "{error}");
+    assert_eq!(node.as_deref(), Some("rtspSource"));
+    assert_eq!(error.to_string().matches("rtspSource").count(), 1, "{error}");
     assert_eq!(module.state(NAME), Some(InstanceState::Inactive));
     assert!(module.instance(NAME).is_none(), "it never ran");
 }
