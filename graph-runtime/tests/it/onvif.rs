@@ -162,7 +162,7 @@ async fn endpoints_that_cannot_be_asked_are_the_callers_to_mend() {
             json!({"@type": "#Microsoft.VideoAnalyzer.UnsecuredEndpoint", "url": "rtsp://cam/"}),
             "",
         ),
-        (endpoint("http://u:p@127.0.0.1:1/", None), "user information"),
+        (endpoint("http://u:p@127.0.0.1:1/", None), "a user and a password"),
         (json!({"@type": tls, "url": "http://127.0.0.1:1/"}), "https://"),
         (
             json!({"@type": tls, "url": "https://127.0.0.1:1/", "trustedCertificates": certificates}),
