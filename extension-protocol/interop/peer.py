@@ -205,7 +205,8 @@ class Client:
             channel = grpc.insecure_channel(arguments.target, options)
         stub = service.MediaGraphExtensionStub(channel)
         self.outgoing.put(self.descriptor())
-        responses = stub.ProcessMediaStream(iter(self.outgoing.get, None), wait_for_ready=True)
+        # A server that cannot be reached, or is not trusted, ends it.
+        responses = stub.ProcessMediaStream(iter(self.outgoing.get, None), wait_for_ready=True, timeout=60)
         first = next(responses)
         violations, equal, answered = 0, 0, 0
         if (first.sequence_number, first.ack_sequence_number) != (1, 1):

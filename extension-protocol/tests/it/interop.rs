@@ -12,7 +12,7 @@ use lva_extension_protocol::server::*;
 use lva_extension_protocol::*;
 use lva_inference_schema::{Event, Inference, InferenceValue};
 use md5::{Digest, Md5};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use crate::support::{next, within};
 
@@ -170,6 +170,10 @@ impl Identity {
     fn new(names: &[&str]) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // By the name alone OpenSSL tells it from what it signed.
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "Root of the test");
         let root = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
