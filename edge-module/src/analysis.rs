@@ -19,5 +19,5 @@ pub use args::AnalysisArgs;
 pub use counts::AnalysisCounts;
 pub use model::{Backend, ChannelOrderArg, ChosenModel, FitArg, ModelArgs, ModelArgsError};
 pub use module::AnalysisModule;
-pub use operations::{OperationSet, OperationSetError};
+pub use operations::OperationSet;
 pub use server::{AnalysisServer, AnalysisServerError};

@@ -15,6 +15,20 @@ pub fn parse_size(text: &str) -> Result<(u32, u32), String> {
         .ok_or_else(|| format!("'{text}' is not a size: write WIDTHxHEIGHT, such as 1280x720"))
 }
 
+/// Parses a score, 0 to 1.
+///
+/// # Errors
+///
+/// A message for the user.
+pub fn parse_score(text: &str) -> Result<f32, String> {
+    let score = text
+        .trim()
+        .parse()
+        .ok()
+        .filter(|score| (0.0..=1.0).contains(score));
+    score.ok_or_else(|| format!("'{text}' is not a score: give a number from 0 to 1, such as 0.3"))
+}
+
 /// Parses `USER:PASSWORD`.
 ///
 /// # Errors
@@ -92,6 +106,17 @@ mod tests {
         for wrong in ["", "me", ":secret"] {
             assert!(
                 parse_credentials(wrong).is_err_and(|message| !message.contains("secret")),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_score_is_from_0_to_1() {
+        assert_eq!((parse_score("0.3"), parse_score(" 1 ")), (Ok(0.3), Ok(1.0)));
+        for wrong in ["", "30", "-0.1", "NaN", "30%"] {
+            assert!(
+                parse_score(wrong).is_err_and(|message| message.contains("0 to 1")),
                 "{wrong}"
             );
         }

@@ -18,10 +18,10 @@ use lva_media_types::MediaTime;
 
 use crate::detectors::Detectors;
 use crate::frames::FrameReader;
-use crate::operation::Operation;
+use crate::operation::{Operation, camera_alone};
 use crate::options::AnalysisOptions;
 use crate::session::{BeginError, ProcessError, SpatialAnalysis};
-use crate::source::{Fixed, OperationSource, StreamOperation};
+use crate::source::{Fixed, NoOperation, OperationSource, StreamOperation};
 use crate::stats::{AnalysisStats, AnalysisStatsReader};
 
 /// The extension's name for clients.
@@ -31,7 +31,7 @@ pub const DEFAULT_IDENTIFIER: &str = "lva-spatial-analysis";
 ///
 /// Each stream has its own thread, named `extension-N`: frames are read, prepared, tracked and evaluated there, never on
 /// tokio's workers, and the model runs where its detector runs it. A stream's configuration, if it has one, replaces the
-/// extension's operation, whatever happens to that one.
+/// extension's operation, whatever happens to that one; `{"VIDEO_SOURCE_ID": …}` alone names one of the [`OperationSource`].
 ///
 /// Frames without a time (0, which some clients always send) get the time of their arrival, so that speeds and holds work;
 /// answers carry the client's time.
@@ -125,15 +125,19 @@ impl BlockingExtension for Streams {
         })?;
         let reader =
             FrameReader::new(format).map_err(|e| ExtensionOpenError::UnsupportedFormat(e.to_string()))?;
-        let configured = Operation::from_descriptor(&info.configuration)
-            .map_err(|error| ExtensionOpenError::Configuration(error.to_string()))?;
+        let named = camera_alone(&info.configuration);
+        let configured = match &named {
+            Some(_) => None,
+            None => Operation::from_descriptor(&info.configuration)
+                .map_err(|error| ExtensionOpenError::Configuration(error.to_string()))?,
+        };
         for finding in configured.iter().flat_map(Operation::findings) {
             tracing::info!(stream = info.number, %finding, "the stream's configuration has a member without effect");
         }
         let (operation, following) = match configured {
             Some(own) => (Arc::new(own), None),
             None => {
-                let following = Following::begin(&self.source, &info.identity)?;
+                let following = Following::begin(&self.source, &info.identity, named)?;
                 (Arc::clone(&following.current.operation), Some(following))
             }
         };
@@ -144,7 +148,7 @@ impl BlockingExtension for Streams {
             |error| match error {
                 BeginError::FrameSize { .. } => ExtensionOpenError::UnsupportedFormat(error.to_string()),
                 BeginError::Operation(_) => ExtensionOpenError::Configuration(error.to_string()),
-                BeginError::NoPersonClass { .. } | BeginError::CameraAspect { .. } => {
+                BeginError::NoClass { .. } | BeginError::CameraAspect { .. } => {
                     ExtensionOpenError::Failed(error.into())
                 }
             },
@@ -178,24 +182,41 @@ fn id_seed(stream: u64) -> u64 {
     RandomState::new().hash_one((stream, SystemTime::now()))
 }
 
+fn find(
+    source: &dyn OperationSource,
+    node: &GraphIdentity,
+    source_id: Option<&str>,
+) -> Result<StreamOperation, NoOperation> {
+    match source_id {
+        Some(source_id) => source.operation_of_camera(source_id),
+        None => source.operation(node),
+    }
+}
+
 /// A stream whose operation is that of the source.
 struct Following {
     source: Arc<dyn OperationSource>,
     node: GraphIdentity,
+    /// The camera that its configuration names.
+    source_id: Option<String>,
     revision: u64,
     current: StreamOperation,
 }
 
 impl Following {
-    fn begin(source: &Arc<dyn OperationSource>, node: &GraphIdentity) -> Result<Self, ExtensionOpenError> {
+    fn begin(
+        source: &Arc<dyn OperationSource>,
+        node: &GraphIdentity,
+        source_id: Option<String>,
+    ) -> Result<Self, ExtensionOpenError> {
         // Before the operation: a change after it is seen with the first frame.
         let revision = source.revision();
-        let current = source
-            .operation(node)
+        let current = find(&**source, node, source_id.as_deref())
             .map_err(|none| ExtensionOpenError::Configuration(none.to_string()))?;
         Ok(Self {
             source: Arc::clone(source),
             node: node.clone(),
+            source_id,
             revision,
             current,
         })
@@ -207,7 +228,7 @@ impl Following {
         if revision == self.revision {
             return Ok(None);
         }
-        let found = self.source.operation(&self.node);
+        let found = find(&*self.source, &self.node, self.source_id.as_deref());
         let found = found.map_err(|none| StreamError::Withdrawn(none.to_string()))?;
         let is_equal = found.operation == self.current.operation;
         self.revision = revision;

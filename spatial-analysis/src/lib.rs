@@ -58,7 +58,7 @@ mod stats;
 pub use detectors::{Detectors, SharedDetector};
 pub use extension::{DEFAULT_IDENTIFIER, SpatialExtension};
 pub use frames::FrameError;
-pub use lva_zones::Outline;
+pub use lva_zones::{Outline, SceneOptions, TrackerOptions};
 pub use operation::{
     Finding, MAX_CONFIGURATION_BYTES, NamedReading, Operation, OperationError, OperationKind,
     UnknownOperation,

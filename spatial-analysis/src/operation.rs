@@ -5,7 +5,9 @@ mod error;
 mod events;
 mod json;
 mod kind;
+mod members;
 mod nodes;
+mod settings;
 mod twin;
 
 use std::fs;
@@ -15,10 +17,14 @@ use lva_zones::{CrossingLine, Outline, Point, Scene, SceneOptions, TrackerOption
 use serde_json::{Map, Value};
 
 use elements::Elements;
+use error::shown;
 pub use error::{Finding, OperationError};
-use json::{Object, find, is, parse, take};
+use json::{Object, find, is, parse, string, take};
 pub use kind::{OperationKind, UnknownOperation};
+use members::ELEMENTS;
 use nodes::NodeSettings;
+use settings::Settings;
+use twin::Twin;
 
 /// Longest configuration, in bytes. The truth file of an hour is smaller.
 pub const MAX_CONFIGURATION_BYTES: u64 = 64 << 20;
@@ -29,18 +35,34 @@ const MAX_OPERATIONS: usize = 256;
 /// Width in pixels of the frame to which thresholds in pixels refer: the published samples have 512 to 640.
 const PROCESSED_WIDTH: f64 = 640.0;
 
+/// The member with the name of the camera.
+const SOURCE_ID: &str = "VIDEO_SOURCE_ID";
+
 /// The member with the zones and lines.
 const SPACE: &str = "SPACEANALYTICS_CONFIG";
 
 /// Members of the container's configuration without an effect here, and why.
-const WITHOUT_EFFECT: [(&str, &str); 17] = [
+const WITHOUT_EFFECT: [(&str, &str); 21] = [
     ("EULA", "not needed, nothing is licensed here"),
     ("BILLING", "not needed, nothing is billed here"),
     ("APIKEY", "not needed, nothing is billed here"),
     ("VISION_ENDPOINT_URL", "not needed, nothing is called here"),
     ("VISION_SUBSCRIPTION_KEY", "not needed, nothing is called here"),
     ("VIDEO_URL", "not opened, frames come from the client"),
-    ("VIDEO_SOURCE_ID", "not used, the client knows its camera"),
+    (
+        "BINDING_ADDRESS",
+        "not applied, the server's own options say where it listens",
+    ),
+    ("VICA_NODE_CONFIG", "not applied, the server chooses its detector"),
+    (
+        "ENABLE_PERSONATTRIBUTESCLASSIFICATION",
+        "not applied, attributes are not detected",
+    ),
+    ("VISION_MODEL_ID", "not needed, nothing is called here"),
+    (
+        "direction",
+        "not read: both directions are reported, CrossRight from left to right of who stands at start and looks to end",
+    ),
     ("VIDEO_IS_LIVE", "not needed, frames come from the client"),
     ("VIDEO_DECODE_GPU_INDEX", "not needed, frames come decoded"),
     ("INPUT_VIDEO_WIDTH", "not applied, frames come scaled"),
@@ -66,7 +88,7 @@ const WITHOUT_EFFECT: [(&str, &str); 17] = [
 ];
 
 /// Members that are expected and need no finding.
-const EXPECTED: [&str; 10] = [
+const EXPECTED: [&str; 11] = [
     "version",
     "enabled",
     "debug",
@@ -76,11 +98,15 @@ const EXPECTED: [&str; 10] = [
     "@type",
     "operationId",
     "parameters",
+    "sharedNodeMap",
     SPACE,
 ];
 
 /// An operation with its name under `graphs`, or why it cannot be read.
 pub type NamedReading = (String, Result<Operation, OperationError>);
+
+/// Settings of all zones and lines that may stand around them.
+const SETTINGS: [&str; 4] = ["tracker", "classes", "hold_ms", "lost_grace_ms"];
 
 /// Members of a truth file of the sample world besides its zones and lines.
 const TRUTH: [&str; 6] = ["seed", "fps", "frameCount", "camera", "events", "frames"];
@@ -93,6 +119,8 @@ pub struct Operation {
     zones: Vec<Zone>,
     lines: Vec<CrossingLine>,
     nodes: NodeSettings,
+    settings: Settings,
+    source_id: Option<String>,
     findings: Vec<Finding>,
 }
 
@@ -105,6 +133,8 @@ impl Operation {
             zones: vec![Zone::new("frame", corners)],
             lines: Vec::new(),
             nodes: NodeSettings::default(),
+            settings: Settings::default(),
+            source_id: None,
             findings: Vec::new(),
         }
     }
@@ -119,8 +149,8 @@ impl Operation {
     ///   "cognitiveservices.vision.spatialanalysis-personcrossingline", "parameters": {"SPACEANALYTICS_CONFIG": "…", …}}`, or
     ///   the same members without `parameters` around them, as in a container's environment. The operation id decides
     ///   whether zones or lines are watched;
-    /// * the **desired properties of a module twin** with one enabled operation under `graphs`; for several see
-    ///   [`all_from_twin`](Self::all_from_twin);
+    /// * the **desired properties of a module twin** with one enabled operation under `graphs`, alone, in a whole twin, or in a
+    ///   deployment manifest; for several operations see [`all_from_twin`](Self::all_from_twin);
     /// * a **typed operation of Video Analyzer**: `{"@type": "#Microsoft.VideoAnalyzer.SpatialAnalysis…Operation", …}`,
     ///   or its custom operation, whose `extensionConfiguration` holds one of the other forms.
     ///
@@ -130,10 +160,19 @@ impl Operation {
     /// percent, and ignored. `interval` is in seconds, one by default. A `persondistance` without thresholds has a minimum
     /// of 6 feet. Events of another operation are ignored.
     ///
+    /// These members are this project's own. Of a zone: `dwell_limits_ms`, times in milliseconds at which a visit that goes on is
+    /// reported. Of a zone or line: `focus`, for events that have none. Beside zones and lines, or around them:
+    ///
+    /// * `tracker`, with `high_score`, `low_score`, `new_track_score`, `confirm_ms`, `duplicate_confirm_ms`, `tentative_ms` and
+    ///   `lost_ms` as in [`TrackerOptions`];
+    /// * `hold_ms`, and `lost_grace_ms`, after which an unseen person has left, as in [`SceneOptions`];
+    /// * `classes`, the names of the model's classes that are followed: `["person"]` by default.
+    ///
     /// `TRACKER_NODE_CONFIG` and `STATIONARY_TARGET_REMOVER_CONFIG` decide whether objects that never move are removed;
     /// `CAMERA_CONFIG` is the ground for distances and speeds; `do_calibration` of `CAMERACALIBRATOR_NODE_CONFIG` lets a
-    /// session find the ground from the people it sees. Members without an effect (`EULA`, `BILLING`, `VIDEO_URL`, …) become
-    /// [`findings`](Self::findings) with their names, never with their values.
+    /// session find the ground from the people it sees. Members without an effect (`EULA`, `BILLING`, `VIDEO_URL`, …), unknown
+    /// members at every level, and members that one object has twice become [`findings`](Self::findings) with their names, never
+    /// with their values.
     ///
     /// # Errors
     ///
@@ -153,38 +192,57 @@ impl Operation {
     /// # Ok::<(), lva_spatial_analysis::OperationError>(())
     /// ```
     pub fn from_json(text: &str) -> Result<Self, OperationError> {
-        Self::from_members(members(text)?, true)
+        let mut findings = Vec::new();
+        let members = twin::unwrapped(members(text, &mut findings)?, &mut findings)?;
+        Self::from_members(members, true, findings)
     }
 
-    /// Reads every enabled operation of a module twin's desired properties, with its name under `graphs`. An operation with
-    /// `instances` is one for each enabled instance, named `graph/instance`. An object without `graphs` is one operation
-    /// with an empty name.
+    /// Reads every enabled operation of a module twin, with its name under `graphs`: of its desired properties, of a whole twin,
+    /// or of the module with operations of a deployment manifest. An operation with `instances` is one for each enabled
+    /// instance, named `graph/instance`. An object without `graphs` is one operation with an empty name.
     ///
     /// # Errors
     ///
-    /// As for [`from_json`](Self::from_json), of the first operation that cannot be read.
+    /// As for [`from_json`](Self::from_json), of the first operation that cannot be read;
+    /// [`OperationError::AllDisabled`] when none is enabled.
     pub fn all_from_twin(text: &str) -> Result<Vec<(String, Self)>, OperationError> {
-        let each = Self::each_from_twin(text)?.into_iter();
-        each.map(|(name, read)| Ok((name, read?))).collect()
+        let (each, nothing) = Self::read_twin(text)?;
+        let all: Vec<_> = each
+            .into_iter()
+            .map(|(name, read)| Ok((name, read?)))
+            .collect::<Result<_, OperationError>>()?;
+        match nothing {
+            Some(nothing) if all.is_empty() => Err(nothing),
+            _ => Ok(all),
+        }
     }
 
-    /// Reads the same, each by itself: an operation that cannot be read does not keep the others from being used.
+    /// Reads the same, each by itself: an operation that cannot be read does not keep the others from being used. It is no error
+    /// that none is enabled.
     ///
     /// # Errors
     ///
     /// [`OperationError`] where the whole text cannot be read.
     pub fn each_from_twin(text: &str) -> Result<Vec<NamedReading>, OperationError> {
-        let members = members(text)?;
-        let Some((_, operations)) = twin::operations(&members) else {
-            return Ok(vec![(String::new(), Self::from_members(members, true))]);
+        Ok(Self::read_twin(text)?.0)
+    }
+
+    /// Each operation, or why there is none.
+    fn read_twin(text: &str) -> Result<(Vec<NamedReading>, Option<OperationError>), OperationError> {
+        let mut findings = Vec::new();
+        let members = twin::unwrapped(members(text, &mut findings)?, &mut findings)?;
+        let Some(mut twin) = Twin::of(&members) else {
+            let only = Self::from_members(members, true, findings);
+            return Ok((vec![(String::new(), only)], None));
         };
-        let read = |(name, members): (String, Result<Object, OperationError>)| {
-            (
-                name,
-                members.and_then(|members| Self::from_members(members, true)),
-            )
-        };
-        Ok(operations.into_iter().map(read).collect())
+        let enabled = std::mem::take(&mut twin.enabled);
+        let each = enabled.into_iter().map(|(name, members)| {
+            // What is said of the document belongs to its first operation.
+            let findings = std::mem::take(&mut findings);
+            let read = members.and_then(|members| Self::from_members(members, true, findings));
+            (name, read)
+        });
+        Ok((each.collect(), Some(twin.nothing())))
     }
 
     /// Reads a file that holds what [`from_json`](Self::from_json) reads. Blocks.
@@ -222,15 +280,19 @@ impl Operation {
     }
 
     /// `may_wrap`: whether a twin or a custom operation may be around it.
-    fn from_members(mut members: Object, may_wrap: bool) -> Result<Self, OperationError> {
-        if let Some((member, mut operations)) = twin::operations(&members) {
-            return match (operations.pop(), operations.is_empty()) {
-                (None, _) => Err(OperationError::NothingToWatch),
-                (Some((_, operation)), true) if may_wrap => Self::from_members(operation?, false),
+    fn from_members(
+        mut members: Object,
+        may_wrap: bool,
+        mut findings: Vec<Finding>,
+    ) -> Result<Self, OperationError> {
+        if let Some(mut twin) = Twin::of(&members) {
+            return match (twin.enabled.pop(), twin.enabled.is_empty()) {
+                (None, _) => Err(twin.nothing()),
+                (Some((_, operation)), true) if may_wrap => Self::from_members(operation?, false, findings),
                 (Some(last), _) => {
-                    let names = operations.into_iter().chain([last]).map(|(name, _)| name);
+                    let names = twin.enabled.into_iter().chain([last]).map(|(name, _)| name);
                     Err(OperationError::SeveralOperations {
-                        member: member.to_owned(),
+                        member: twin.member.to_owned(),
                         names: names.collect(),
                     })
                 }
@@ -242,35 +304,60 @@ impl Operation {
         // Video Analyzer's custom operation holds the container's form in a string.
         if may_wrap && let Some(inner) = take(&mut members, "extensionConfiguration") {
             let inner = match inner {
-                Value::String(text) => parse(&text).map_err(|cause| OperationError::NotJson { cause })?,
+                Value::String(text) => {
+                    parse(&text, &mut findings).map_err(|cause| OperationError::NotJson { cause })?
+                }
                 inner => inner,
             };
             let Value::Object(inner) = inner else {
                 return Err(OperationError::NotAnObject);
             };
-            return Self::from_members(inner, false);
+            return Self::from_members(inner, false, findings);
         }
         let kind = kind(&members)?;
-        let config = take(&mut members, SPACE)
-            .or_else(|| bare_elements(&mut members))
-            .ok_or(OperationError::NothingToWatch)?;
-        let mut findings = Vec::new();
+        let config = take(&mut members, SPACE).or_else(|| bare_elements(&mut members));
+        let config = config.ok_or_else(|| OperationError::NothingToWatch {
+            found: twin::names(&members),
+        })?;
+        let mut around = Object::new();
+        for name in SETTINGS {
+            around.extend(take(&mut members, name).map(|value| (name.to_owned(), value)));
+        }
+        let source_id = string(&members, SOURCE_ID).filter(|id| !id.is_empty());
+        take(&mut members, SOURCE_ID);
         let nodes = NodeSettings::take(&mut members, &mut findings);
         findings.extend(members.keys().filter_map(|name| finding(name)));
-        let elements = Elements::read(config, kind)?;
+        let elements = Elements::read(config, &around, kind)?;
         findings.extend(elements.warnings);
         Ok(Self {
             kind,
             zones: elements.zones,
             lines: elements.lines,
             nodes,
+            settings: elements.settings,
+            source_id,
             findings,
         })
+    }
+
+    /// The camera that it is for, its `VIDEO_SOURCE_ID`.
+    pub fn source_id(&self) -> Option<&str> {
+        self.source_id.as_deref()
+    }
+
+    /// The classes of the model that count as people; `None`: `person` alone.
+    pub fn classes(&self) -> Option<&[String]> {
+        self.settings.classes.as_deref()
     }
 
     /// Which of the container's operations it is.
     pub fn kind(&self) -> OperationKind {
         self.kind
+    }
+
+    /// Sets the classes that are followed where the configuration names none.
+    pub fn set_default_classes(&mut self, classes: &[String]) {
+        self.settings.classes.get_or_insert_with(|| classes.to_vec());
     }
 
     /// The scene for frames of one shape.
@@ -279,7 +366,11 @@ impl Operation {
     ///
     /// [`OperationError::Invalid`]: zones and lines are valid, so an option is not.
     pub fn scene(&self, options: SceneOptions) -> Result<Scene, OperationError> {
-        let scene = Scene::new(self.zones.clone(), self.lines.clone(), options)?;
+        let scene = Scene::new(
+            self.zones.clone(),
+            self.lines.clone(),
+            self.settings.scene(options),
+        )?;
         Ok(match self.nodes.ground(options.aspect) {
             Some(ground) => scene.with_ground(ground),
             None => scene,
@@ -290,7 +381,7 @@ impl Operation {
     pub(crate) fn tracker(&self, options: TrackerOptions) -> TrackerOptions {
         TrackerOptions {
             stationary: self.nodes.stationary.or(options.stationary),
-            ..options
+            ..self.settings.tracker(options)
         }
     }
 
@@ -322,12 +413,29 @@ impl Operation {
     }
 }
 
-fn members(text: &str) -> Result<Object, OperationError> {
+/// The camera of a configuration that names one and says nothing else.
+pub(crate) fn camera_alone(configuration: &str) -> Option<String> {
+    let text = configuration.trim_start_matches('\u{feff}').trim();
+    // Nothing that is longer is alone.
+    if text.len() > 4096 {
+        return None;
+    }
+    let value: Value = serde_json::from_str(text).ok()?;
+    let members = value.as_object()?;
+    let (name, id) = members.iter().next()?;
+    let alone = members.len() == 1 && is(name, SOURCE_ID);
+    id.as_str()
+        .map(str::trim)
+        .filter(|id| alone && !id.is_empty())
+        .map(str::to_owned)
+}
+
+fn members(text: &str, findings: &mut Vec<Finding>) -> Result<Object, OperationError> {
     let bytes = text.len() as u64;
     if bytes > MAX_CONFIGURATION_BYTES {
         return Err(OperationError::TooLong { bytes });
     }
-    match parse(text).map_err(|cause| OperationError::NotJson { cause })? {
+    match parse(text, findings).map_err(|cause| OperationError::NotJson { cause })? {
         Value::Object(members) => Ok(members),
         _ => Err(OperationError::NotAnObject),
     }
@@ -364,6 +472,32 @@ fn finding(name: &str) -> Option<Finding> {
         return None;
     }
     let known = WITHOUT_EFFECT.iter().find(|(member, _)| is(name, member));
-    let message = known.map_or("unknown member, ignored", |(_, why)| why);
-    Some(Finding::new(name.chars().take(128).collect::<String>(), message))
+    let message = match known {
+        Some((_, why)) => (*why).to_owned(),
+        None => ELEMENTS.about(name, EXPECTED.into_iter().chain(NodeSettings::MEMBERS)),
+    };
+    Some(Finding::new(shown(name), message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_of_a_camera_alone_names_an_operation() {
+        assert_eq!(
+            camera_alone(r#"{"video_source_id": "camera 2"}"#).as_deref(),
+            Some("camera 2")
+        );
+        for other in [
+            "",
+            "{}",
+            "null",
+            r#"{"VIDEO_SOURCE_ID": "a", "zones": []}"#,
+            r#"{"VIDEO_SOURCE_ID": 1}"#,
+            r#"{"VIDEO_SOURCE_ID": ""}"#,
+        ] {
+            assert_eq!(camera_alone(other), None, "{other}");
+        }
+    }
 }

@@ -74,6 +74,16 @@ impl AnalysisOptions {
         self
     }
 
+    /// Settings of the tracker.
+    pub fn tracker(&self) -> TrackerOptions {
+        self.tracker
+    }
+
+    /// Settings of lines and zones.
+    pub fn scene(&self) -> SceneOptions {
+        self.scene
+    }
+
     /// For padded frames: the camera's picture, `aspect` times as wide as high, is centred between two bars, and zones and
     /// lines are fractions of the picture rather than of the frame. Default: frames have no bars.
     ///

@@ -29,11 +29,13 @@ const PERSON: &str = "person";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BeginError {
-    /// The model does not detect people.
+    /// The model does not detect people, or another class that the operation names.
     #[error(
-        "the model '{model}' has no class 'person' among its {classes}: choose a model that finds people"
+        "the model '{model}' has no class '{class}' among its {classes}: choose a model that finds it, or other \"classes\""
     )]
-    NoPersonClass {
+    NoClass {
+        /// Name of the class.
+        class: String,
         /// Name of the model.
         model: String,
         /// How many classes it has.
@@ -152,14 +154,10 @@ pub struct SpatialAnalysis<D> {
     detector: D,
     width: u32,
     height: u32,
-    people: People,
     content: Content,
     aspect: f64,
     options: AnalysisOptions,
-    tracker: Tracker,
-    engine: Engine,
-    reporter: Reporter,
-    calibration: Option<Calibration>,
+    rules: Rules,
     newest: Option<u64>,
     stats: AnalysisStats,
 }
@@ -217,40 +215,56 @@ impl Calibration {
     }
 }
 
-/// Which of a detector's classes are people.
-#[derive(Debug, Clone, Copy)]
+/// Which of a detector's classes are followed.
+#[derive(Debug, Clone)]
 enum People {
     /// The detector has no class names: it detects people only.
     All,
-    Class(u16),
+    Classes(Vec<u16>),
 }
 
 impl People {
-    fn of(info: &DetectorInfo) -> Result<Self, BeginError> {
+    fn of(info: &DetectorInfo, wanted: Option<&[String]>) -> Result<Self, BeginError> {
+        let person = [PERSON.to_owned()];
+        let wanted = wanted.unwrap_or(&person);
         if info.class_names.is_empty() {
-            return Ok(Self::All);
+            let other = wanted.iter().find(|name| !name.eq_ignore_ascii_case(PERSON));
+            return match other {
+                None => Ok(Self::All),
+                Some(other) => Err(BeginError::NoClass {
+                    class: other.clone(),
+                    model: info.model.clone(),
+                    classes: 0,
+                }),
+            };
         }
-        let index = info
-            .class_names
-            .iter()
-            .position(|name| name.eq_ignore_ascii_case(PERSON));
-        let class = index.and_then(|index| u16::try_from(index).ok());
-        class.map(Self::Class).ok_or_else(|| BeginError::NoPersonClass {
-            model: info.model.clone(),
-            classes: info.class_names.len(),
-        })
+        let class = |wanted: &String| {
+            let mut names = info.class_names.iter();
+            let by_name = names.position(|name| name.eq_ignore_ascii_case(wanted));
+            let by_number = || wanted.parse().ok().filter(|&index| index < info.class_names.len());
+            let index = by_name.or_else(by_number);
+            index
+                .and_then(|index| u16::try_from(index).ok())
+                .ok_or_else(|| BeginError::NoClass {
+                    class: wanted.clone(),
+                    model: info.model.clone(),
+                    classes: info.class_names.len(),
+                })
+        };
+        Ok(Self::Classes(wanted.iter().map(class).collect::<Result<_, _>>()?))
     }
 
-    fn includes(self, class: u16) -> bool {
+    fn includes(&self, class: u16) -> bool {
         match self {
             Self::All => true,
-            Self::Class(person) => class == person,
+            Self::Classes(classes) => classes.contains(&class),
         }
     }
 }
 
 /// What an operation makes of the people in the frames.
 struct Rules {
+    people: People,
     tracker: Tracker,
     engine: Engine,
     reporter: Reporter,
@@ -259,11 +273,13 @@ struct Rules {
 
 impl Rules {
     fn new(
+        detector: &DetectorInfo,
         operation: &Operation,
         aspect: f64,
         options: AnalysisOptions,
         id_seed: u64,
-    ) -> Result<Self, OperationError> {
+    ) -> Result<Self, BeginError> {
+        let people = People::of(detector, operation.classes())?;
         let scene = operation.scene(SceneOptions {
             aspect,
             ..options.scene
@@ -274,10 +290,15 @@ impl Rules {
         });
         let calibration = (operation.calibrates() && scene.needs_ground() && scene.ground().is_none())
             .then(|| Calibration::new(aspect));
+        let mut reporter = Reporter::new(options.profile, IdSource::new(id_seed));
+        if operation.classes().is_some() {
+            reporter = reporter.with_class_names(detector.class_names.clone());
+        }
         Ok(Self {
+            people,
             tracker: Tracker::new(tracker),
             engine: Engine::new(scene),
-            reporter: Reporter::new(options.profile, IdSource::new(id_seed)),
+            reporter,
             calibration,
         })
     }
@@ -299,7 +320,6 @@ impl<D: Detector> SpatialAnalysis<D> {
         id_seed: u64,
     ) -> Result<Self, BeginError> {
         let (width, height) = size;
-        let people = People::of(detector.info())?;
         let frame_aspect = f64::from(width) / f64::from(height);
         let possible = |aspect: f64| (0.01..=100.0).contains(&aspect);
         if !possible(frame_aspect) {
@@ -310,19 +330,15 @@ impl<D: Detector> SpatialAnalysis<D> {
             Some(aspect) if possible(aspect) => (aspect, Content::centered(aspect, frame_aspect)),
             Some(aspect) => return Err(BeginError::CameraAspect { aspect }),
         };
-        let rules = Rules::new(operation, aspect, options, id_seed)?;
+        let rules = Rules::new(detector.info(), operation, aspect, options, id_seed)?;
         Ok(Self {
             detector,
             width,
             height,
-            people,
             content,
             aspect,
             options,
-            tracker: rules.tracker,
-            engine: rules.engine,
-            reporter: rules.reporter,
-            calibration: rules.calibration,
+            rules,
             newest: None,
             stats: AnalysisStats {
                 sessions: 1,
@@ -337,13 +353,10 @@ impl<D: Detector> SpatialAnalysis<D> {
     ///
     /// # Errors
     ///
-    /// [`BeginError::Operation`]: nothing has changed.
+    /// [`BeginError::Operation`], or [`BeginError::NoClass`]: nothing has changed.
     pub fn set_operation(&mut self, operation: &Operation, id_seed: u64) -> Result<(), BeginError> {
-        let rules = Rules::new(operation, self.aspect, self.options, id_seed)?;
-        self.tracker = rules.tracker;
-        self.engine = rules.engine;
-        self.reporter = rules.reporter;
-        self.calibration = rules.calibration;
+        let detector = self.detector.info();
+        self.rules = Rules::new(detector, operation, self.aspect, self.options, id_seed)?;
         Ok(())
     }
 
@@ -401,7 +414,7 @@ impl<D: Detector> SpatialAnalysis<D> {
         let mut people = Vec::with_capacity(found.len());
         for found in found {
             let bbox = self.content.to_camera(&found.bbox);
-            if !self.people.includes(found.class) {
+            if !self.rules.people.includes(found.class) {
                 self.stats.other_classes += 1;
             } else if !bbox.is_valid() || found.score.is_nan() {
                 // One bad detection must not cost the frame.
@@ -411,26 +424,26 @@ impl<D: Detector> SpatialAnalysis<D> {
             }
         }
         self.stats.people += people.len() as u64;
-        let people = self.tracker.update(timestamp_90k, &people)?;
+        let people = self.rules.tracker.update(timestamp_90k, &people)?;
         self.newest = Some(timestamp_90k);
-        if let Some(calibration) = &mut self.calibration
+        if let Some(calibration) = &mut self.rules.calibration
             && let Some(ground) = calibration.add(timestamp_90k, &people)
         {
-            self.engine.set_ground(Some(ground));
-            self.calibration = None;
+            self.rules.engine.set_ground(Some(ground));
+            self.rules.calibration = None;
         }
-        let events = self.engine.update(timestamp_90k, &people)?;
+        let events = self.rules.engine.update(timestamp_90k, &people)?;
         for event in &events {
             self.stats.count_event(event);
         }
         let mut inferences = match self.options.entities {
-            Entities::OfEvents => self.reporter.report(&events),
+            Entities::OfEvents => self.rules.reporter.report(&events),
             Entities::EveryFrame => {
                 let people: Vec<_> = people
                     .iter()
-                    .map(|person| self.engine.with_ground_position(person))
+                    .map(|person| self.rules.engine.with_ground_position(person))
                     .collect();
-                self.reporter.report_with_people(&people, &events)
+                self.rules.reporter.report_with_people(&people, &events)
             }
         };
         for bbox in inferences.iter_mut().filter_map(Inference::bounding_box_mut) {
@@ -441,14 +454,14 @@ impl<D: Detector> SpatialAnalysis<D> {
 
     /// Forgets all people and the time, including open visits: for a new recording in the same session.
     pub fn reset(&mut self) {
-        self.tracker.reset();
-        self.engine.reset();
+        self.rules.tracker.reset();
+        self.rules.engine.reset();
         self.newest = None;
     }
 
     /// Number of people inside a zone now, including recently lost ones. `None`: no zone has this name.
     pub fn occupancy(&self, zone: &str) -> Option<usize> {
-        self.engine.occupancy(zone)
+        self.rules.engine.occupancy(zone)
     }
 
     /// The detector.
@@ -463,11 +476,11 @@ impl<D: Detector> SpatialAnalysis<D> {
 
     /// What the tracker ignored.
     pub fn tracker_stats(&self) -> TrackerStats {
-        self.tracker.stats()
+        self.rules.tracker.stats()
     }
 
     /// What the engine of lines and zones ignored.
     pub fn engine_stats(&self) -> EngineStats {
-        self.engine.stats()
+        self.rules.engine.stats()
     }
 }

@@ -23,6 +23,16 @@ pub trait OperationSource: Send + Sync + 'static {
     ///
     /// [`NoOperation`]: the stream is refused, or ends.
     fn operation(&self, node: &GraphIdentity) -> Result<StreamOperation, NoOperation>;
+
+    /// The operation of a camera, for a stream whose configuration is `{"VIDEO_SOURCE_ID": …}` alone. Default: the one whose
+    /// graph instance has this name.
+    ///
+    /// # Errors
+    ///
+    /// [`NoOperation`]: the stream is refused, or ends.
+    fn operation_of_camera(&self, source_id: &str) -> Result<StreamOperation, NoOperation> {
+        self.operation(&GraphIdentity::new(source_id, ""))
+    }
 }
 
 /// The operation of a stream.

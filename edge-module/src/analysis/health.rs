@@ -124,7 +124,7 @@ impl fmt::Display for HealthEvent<'_> {
                 let (zones, lines) = (operation.zone_names(), operation.line_names());
                 write!(
                     f,
-                    ": '{graph}' watches zones [{}], lines [{}]",
+                    ": '{graph}', watching zones [{}], lines [{}]",
                     zones.join(", "),
                     lines.join(", ")
                 )
@@ -176,8 +176,12 @@ impl Health {
 
     /// A graph is in force.
     pub(super) fn created(&self, graph: &str, operation: &Operation) {
+        let about = match graph {
+            "" => "configuration".to_owned(),
+            name => format!("operation '{name}'"),
+        };
         for finding in operation.findings() {
-            tracing::info!("operation '{graph}': {finding}");
+            tracing::info!("{about}: {finding}");
         }
         self.tell(HealthEvent::GraphCreationSuccess { graph, operation });
     }

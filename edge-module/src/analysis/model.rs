@@ -8,8 +8,9 @@ use lva_inference::{
     ModelOverrides, OrtDetector, OrtOptions, PLAZA_PERSON_ONNX, Recognition, RecognitionError, RtenDetector,
     RtenOptions,
 };
+use lva_spatial_analysis::TrackerOptions;
 
-use crate::flags::{parse_list, parse_size, parse_three};
+use crate::flags::{parse_list, parse_score, parse_size, parse_three};
 
 /// The model and its backend.
 #[derive(Debug, Clone, Args)]
@@ -47,7 +48,8 @@ pub struct ModelArgs {
     /// File with the names of the classes, one a line. Default: those in the model, in a file beside it, or of COCO.
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
-    /// Report these classes only, by name or number: person,car. Default: people, if the model knows them, else all.
+    /// Detect these classes only, by name or number: person,car. A server follows them where an operation names no classes.
+    /// Default: people, if the model knows them, else all.
     #[arg(long, value_parser = parse_list, value_name = "CLASSES")]
     pub classes: Option<ClassList>,
     /// Backend: rten is built in, ort loads ONNX Runtime.
@@ -59,8 +61,9 @@ pub struct ModelArgs {
     /// Threads of the model.
     #[arg(long, default_value_t = 1)]
     pub threads: usize,
-    /// Ignore detections below this score, 0 to 1. Default: the model's own threshold.
-    #[arg(long)]
+    /// Ignore detections below this score, 0 to 1. Default: the model's own threshold. Below 0.5 the tracker follows it:
+    /// people are tracked from this score.
+    #[arg(long, value_parser = parse_score)]
     pub score: Option<f32>,
     /// Of two boxes that overlap by more than this (intersection over union), keep the one with the higher score.
     /// Default: the model's own threshold.
@@ -277,5 +280,18 @@ impl ModelArgs {
                 Box::new(OrtDetector::from_file(file, spec, options)?)
             }
         })
+    }
+
+    /// The tracker's options for its scores: where detections below the usual score for a new track are wanted, tracks begin
+    /// with them.
+    pub fn tracker(&self) -> TrackerOptions {
+        let default = TrackerOptions::default();
+        let lowest = self.score.unwrap_or(1.0);
+        TrackerOptions {
+            high_score: default.high_score.min(lowest),
+            low_score: default.low_score.min(lowest),
+            new_track_score: default.new_track_score.min(lowest),
+            ..default
+        }
     }
 }

@@ -3,26 +3,10 @@
 use std::path::Path;
 
 use lva_spatial_analysis::{Operation, OperationError};
-use serde_json::Value;
 
 /// Operations with their names under `graphs`; a single one may have no name.
 #[derive(Debug, Clone)]
 pub struct OperationSet(Vec<(String, Operation)>);
-
-/// Why operations cannot be used; for the operator to fix.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OperationSetError {
-    /// One of them, or the whole file.
-    #[error(transparent)]
-    Operation(#[from] OperationError),
-    /// A twin or manifest that has no enabled operation.
-    #[error("no operation is enabled: set \"enabled\" of one under \"graphs\" to true")]
-    NoneEnabled,
-    /// A manifest without a module that has operations.
-    #[error("no module of the deployment manifest has \"graphs\" in its desired properties")]
-    NoModule,
-}
 
 impl OperationSet {
     /// One zone over the whole frame.
@@ -30,13 +14,12 @@ impl OperationSet {
         Self(vec![(String::new(), Operation::whole_frame())])
     }
 
-    /// Reads a file with what [`Operation::from_json`] reads, with several operations in a module twin (its desired
-    /// properties, or the whole twin), or a deployment manifest with such a module. Blocks.
+    /// Reads a file with what [`Operation::all_from_twin`] reads. Blocks.
     ///
     /// # Errors
     ///
-    /// [`OperationSetError`].
-    pub fn from_file(path: &Path) -> Result<Self, OperationSetError> {
+    /// [`OperationError`].
+    pub fn from_file(path: &Path) -> Result<Self, OperationError> {
         let text = std::fs::read_to_string(path).map_err(|cause| OperationError::Read {
             path: path.display().to_string(),
             cause,
@@ -48,18 +31,19 @@ impl OperationSet {
     ///
     /// # Errors
     ///
-    /// [`OperationSetError`].
-    pub fn from_json(text: &str) -> Result<Self, OperationSetError> {
-        let inner = match serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}')) {
-            Ok(value) => desired_properties(&value)?.map(Value::to_string),
-            // The reader of operations reports where the mistake is.
-            Err(_) => None,
-        };
-        let all = Operation::all_from_twin(inner.as_deref().unwrap_or(text))?;
-        match all.is_empty() {
-            true => Err(OperationSetError::NoneEnabled),
-            false => Ok(Self(all)),
+    /// [`OperationError`].
+    pub fn from_json(text: &str) -> Result<Self, OperationError> {
+        Operation::all_from_twin(text).map(Self)
+    }
+
+    /// With these classes for operations that name none; of an empty list, `person` alone.
+    pub(super) fn with_default_classes(mut self, classes: &[String]) -> Self {
+        if !classes.is_empty() {
+            for (_, operation) in &mut self.0 {
+                operation.set_default_classes(classes);
+            }
         }
+        self
     }
 
     /// None; a twin may bring some.
@@ -77,29 +61,9 @@ impl OperationSet {
     }
 }
 
-/// The desired properties in a whole twin, or of the module of a deployment manifest that has `graphs`.
-fn desired_properties(value: &Value) -> Result<Option<&Value>, OperationSetError> {
-    if let Some(desired) = value.pointer("/properties/desired") {
-        return Ok(Some(desired));
-    }
-    let content = value
-        .get("modulesContent")
-        .or_else(|| value.pointer("/content/modulesContent"));
-    let Some(modules) = content.and_then(Value::as_object) else {
-        return Ok(None);
-    };
-    let mut desired = modules
-        .values()
-        .filter_map(|module| module.get("properties.desired"));
-    match desired.find(|desired| desired.get("graphs").is_some()) {
-        Some(desired) => Ok(Some(desired)),
-        None => Err(OperationSetError::NoModule),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

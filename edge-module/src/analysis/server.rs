@@ -9,7 +9,7 @@ use lva_extension_protocol::Trust;
 use lva_extension_protocol::http::{HttpExtensionServer, HttpServerOptions};
 use lva_extension_protocol::server::{ExtensionServer, HostError, ListenAddress, ServerOptions};
 use lva_spatial_analysis::{
-    AnalysisOptions, AnalysisStats, Detectors, Entities, OperationSource, SpatialExtension,
+    AnalysisOptions, AnalysisStats, Detectors, OperationError, OperationSource, SpatialExtension,
 };
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
@@ -20,8 +20,7 @@ use super::counts::AnalysisCounts;
 use super::health::{Health, HealthEvent};
 use super::live::LiveOperations;
 use super::model::ModelArgsError;
-use super::operations::{OperationSet, OperationSetError};
-
+use super::operations::OperationSet;
 use crate::data::DataError;
 use crate::hub::HubError;
 
@@ -44,7 +43,7 @@ pub enum AnalysisServerError {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        cause: OperationSetError,
+        cause: OperationError,
     },
     /// An address.
     #[error("{0}; check that it is an address of this machine and no other program uses it")]
@@ -86,19 +85,6 @@ pub(super) struct Prepared {
 impl Prepared {
     /// Without `--config`, with these operations. Blocks.
     pub(super) fn load(args: &AnalysisArgs, without_file: OperationSet) -> Result<Self, AnalysisServerError> {
-        let model = args.model.choose()?;
-        tracing::info!("model: {}", model.recognition());
-        for note in model.recognition().notes() {
-            tracing::warn!("model: {note}");
-        }
-        let detector = args.model.load_chosen(model)?;
-        let info = detector.info();
-        tracing::info!("detector: {} by {} on {}", info.model, info.runtime, info.device);
-        if args.model.is_embedded() {
-            tracing::info!(
-                "the embedded model knows the drawn people of the demo only: for people on a camera, bring one with --model FILE"
-            );
-        }
         let operations = match &args.config {
             None => without_file,
             Some(path) => OperationSet::from_file(path).map_err(|cause| {
@@ -112,22 +98,31 @@ impl Prepared {
                 }
             })?,
         };
-        let mut options = AnalysisOptions::default();
-        if args.every_frame {
-            options = options.with_entities(Entities::EveryFrame);
+        let operations = LiveOperations::new(operations, args.model.classes.clone().unwrap_or_default());
+        let mut model_args = args.model.clone();
+        model_args.classes = operations.classes_of_file();
+        let model = model_args.choose()?;
+        tracing::info!("model: {}", model.recognition());
+        for note in model.recognition().notes() {
+            tracing::warn!("model: {note}");
         }
-        if let Some((width, height)) = args.camera_size {
-            options = options.with_camera_aspect(f64::from(width) / f64::from(height));
+        let detector = model_args.load_chosen(model)?;
+        let info = detector.info();
+        tracing::info!("detector: {} by {} on {}", info.model, info.runtime, info.device);
+        if args.model.is_embedded() {
+            tracing::info!(
+                "the embedded model knows the drawn people of the demo only: for people on a camera, bring one with --model FILE"
+            );
         }
+        let options = args.options();
         let detectors = if args.detector_each {
-            let model = args.model.clone();
-            Detectors::each(move || model.load())
+            Detectors::each(move || model_args.load())
         } else {
             Detectors::shared(detector)
         };
         Ok(Self {
             detectors,
-            operations: Arc::new(LiveOperations::new(operations)),
+            operations: Arc::new(operations),
             options,
         })
     }

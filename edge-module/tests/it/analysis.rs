@@ -238,7 +238,7 @@ async fn without_an_answer_of_the_hub_the_last_twin_is_served_beside_the_file() 
     let args = [&AT_HUB[..], &["--config", "file.json"]].concat();
     let mut server = Process::start_with(&directory, &args, Some(site.environment()));
     let url = url_of(&mut server);
-    server.line("'door' watches zones [door]");
+    server.line("'door', watching zones [door]");
     for name in ["door", "gate"] {
         let mut session = opened(url.clone(), name).await.unwrap();
         assert_eq!(frame(&mut session).await.unwrap(), 17);

@@ -7,30 +7,36 @@ use lva_zones::{
 use serde_json::Value;
 
 use super::PROCESSED_WIDTH;
-use super::error::{Finding, OperationError};
+use super::error::{Finding, OperationError, shown};
 use super::events::{EventSettings, EventType, Events};
 use super::json::{Object, find, is, number, parse, string};
 use super::kind::OperationKind;
+use super::members::{CONFIG, ELEMENTS, ENDS, EVENT, LINE, Level, ZONE, unknown};
+use super::settings::{Settings, milliseconds};
 
 /// Zones and lines, with what was ignored or looks unusual.
 pub(super) struct Elements {
     pub(super) zones: Vec<Zone>,
     pub(super) lines: Vec<CrossingLine>,
+    pub(super) settings: Settings,
     pub(super) warnings: Vec<Finding>,
 }
 
 impl Elements {
-    /// Reads a `SPACEANALYTICS_CONFIG`: an object, or a string that holds one.
-    pub(super) fn read(config: Value, kind: OperationKind) -> Result<Self, OperationError> {
+    /// Reads a `SPACEANALYTICS_CONFIG`: an object, or a string that holds one. Settings that stand around it hold where it has
+    /// none of its own.
+    pub(super) fn read(config: Value, around: &Object, kind: OperationKind) -> Result<Self, OperationError> {
         let mut reader = ElementReader {
             kind,
             errors: Vec::new(),
             warnings: Vec::new(),
+            settings: Settings::default(),
         };
-        let (zones, lines) = reader.elements(config);
+        let (zones, lines) = reader.elements(config, around);
         let ElementReader {
             errors: mut findings,
             mut warnings,
+            settings,
             ..
         } = reader;
         match Scene::new(zones.clone(), lines.clone(), SceneOptions::default()) {
@@ -39,6 +45,7 @@ impl Elements {
                 Ok(Self {
                     zones,
                     lines,
+                    settings,
                     warnings,
                 })
             }
@@ -59,6 +66,7 @@ impl Elements {
 
 struct ElementReader {
     kind: OperationKind,
+    settings: Settings,
     errors: Vec<Finding>,
     warnings: Vec<Finding>,
 }
@@ -86,6 +94,13 @@ impl ElementKind {
         }
     }
 
+    fn level(self) -> Level {
+        match self {
+            Self::Zone => ZONE,
+            Self::Line => LINE,
+        }
+    }
+
     fn default_event(self) -> &'static str {
         match self {
             Self::Zone => "zonecrossing",
@@ -110,9 +125,9 @@ impl ElementReader {
         self.warnings.push(Finding::new(place, message));
     }
 
-    fn elements(&mut self, config: Value) -> (Vec<Zone>, Vec<CrossingLine>) {
+    fn elements(&mut self, config: Value, around: &Object) -> (Vec<Zone>, Vec<CrossingLine>) {
         let (mut zones, mut lines) = (Vec::new(), Vec::new());
-        let config = match self.unquoted("configuration", config) {
+        let mut config = match self.unquoted("configuration", config) {
             Some(Value::Object(config)) => config,
             other => {
                 if other.is_some() {
@@ -128,12 +143,13 @@ impl ElementReader {
         for (place, line) in self.array(&config, ElementKind::Line, self.kind.has_lines()) {
             lines.extend(self.line(&place, &line));
         }
-        for name in config
-            .keys()
-            .filter(|name| !is(name, "zones") && !is(name, "lines"))
-        {
-            self.warn(name, "unknown member, ignored");
+        self.warnings.extend(ELEMENTS.unread("", &config));
+        for (name, value) in around {
+            if find(&config, name).is_none() {
+                config.insert(name.clone(), value.clone());
+            }
         }
+        self.settings = Settings::read(&config, &mut self.errors, &mut self.warnings);
         if zones.is_empty() && lines.is_empty() && self.errors.is_empty() {
             let needed = match (self.kind.has_zones(), self.kind.has_lines()) {
                 (true, true) => "zones or lines",
@@ -153,7 +169,7 @@ impl ElementReader {
         let Value::String(text) = value else {
             return Some(value);
         };
-        match parse(&text) {
+        match parse(&text, &mut self.warnings) {
             Ok(inner) => Some(inner),
             Err(error) => {
                 self.error(place, format!("not JSON: {error}"));
@@ -207,6 +223,8 @@ impl ElementReader {
             } else {
                 format!("{} {name:?}", kind.word())
             };
+            let unread = kind.level().unread(&format!("{place}: "), &members);
+            self.warnings.extend(unread);
             elements.push((place, members));
         }
         elements
@@ -216,8 +234,9 @@ impl ElementReader {
         let events = self.events(place, members, ElementKind::Zone);
         let polygon = self.points(&format!("{place}: polygon"), find(members, "polygon"));
         if let Some(value) = find(members, "threshold") {
-            self.confidence(&format!("{place}: threshold"), value);
+            self.confidence(&format!("{place}: threshold"), value, "polygon");
         }
+        let limits = self.dwell_limits(place, members);
         if find(members, "target_side").is_some_and(|v| !v.is_null()) {
             self.warn(
                 &format!("{place}: target_side"),
@@ -232,9 +251,11 @@ impl ElementReader {
         zone.enter_depth = base.depth();
         zone.exit_depth = base.exit_depth();
         zone.sample_every = base.sample_every;
-        zone.dwell = events.dwell.map(|event| DwellRule {
-            at_exit: true,
-            limits_ms: Vec::new(),
+        let dwells = events.dwell.is_some();
+        let dwell = events.dwell.or_else(|| (!limits.is_empty()).then_some(base));
+        zone.dwell = dwell.map(|event| DwellRule {
+            at_exit: dwells,
+            limits_ms: limits,
             sample_every: event.sample_every,
             focus: event.focus,
             enter_depth: event.depth(),
@@ -262,12 +283,21 @@ impl ElementReader {
     fn line(&mut self, place: &str, members: &Object) -> Option<CrossingLine> {
         let events = self.events(place, members, ElementKind::Line);
         let at = format!("{place}: line");
+        if let Some(value) = find(members, "threshold") {
+            self.confidence(&format!("{place}: threshold"), value, "line");
+        }
+        let beside = find(members, "line").is_none();
         let given = find(members, "line")
             .cloned()
             .unwrap_or_else(|| Value::Object(members.clone()));
         let ends = match self.unquoted(&at, given)? {
             Value::Object(ends) => match (find(&ends, "start"), find(&ends, "end")) {
-                (Some(start), Some(end)) => Value::Array(vec![start.clone(), end.clone()]),
+                (Some(start), Some(end)) => {
+                    if !beside {
+                        self.warnings.extend(ENDS.unread(&format!("{at}: "), &ends));
+                    }
+                    Value::Array(vec![start.clone(), end.clone()])
+                }
                 _ => {
                     let form = "{\"start\": {\"x\", \"y\"}, \"end\": {\"x\", \"y\"}}";
                     self.error(&at, format!("start or end is missing; give {form}"));
@@ -287,6 +317,21 @@ impl ElementReader {
         line.band = crossing.depth();
         line.sample_every = crossing.sample_every;
         Some(line)
+    }
+
+    /// Times in a visit at which it is reported.
+    fn dwell_limits(&mut self, place: &str, members: &Object) -> Vec<u64> {
+        let list = match find(members, "dwell_limits_ms") {
+            None | Some(Value::Null) => &[][..],
+            Some(Value::Array(list)) => &list[..],
+            Some(one) => std::slice::from_ref(one),
+        };
+        let limits: Option<Vec<u64>> = list.iter().map(milliseconds).collect();
+        limits.unwrap_or_else(|| {
+            let message = "give milliseconds, one number or an array of them";
+            self.error(&format!("{place}: dwell_limits_ms"), message);
+            Vec::new()
+        })
     }
 
     fn points(&mut self, place: &str, value: Option<&Value>) -> Option<Vec<Point>> {
@@ -332,6 +377,10 @@ impl ElementReader {
             }
         };
         let before = self.errors.len();
+        let focus = match string(members, "focus") {
+            Some(word) => self.focus(&format!("{place}: focus"), &word),
+            None => Focus::default(),
+        };
         let default = match self.kind.default_event() {
             EventType::Count => "count",
             EventType::Distance => "persondistance",
@@ -344,7 +393,7 @@ impl ElementReader {
             };
             let written = string(event, "type").or_else(|| string(event, "eventType"));
             let written = written.unwrap_or_else(|| default.to_owned());
-            let name = without_underscores(&written);
+            let name = letters(&written);
             let fits = (name == "linecrossing") == (kind == ElementKind::Line);
             let Some(event_type) = EventType::from_word(&name).filter(|_| fits) else {
                 let (word, known) = (kind.word(), kind.events());
@@ -352,7 +401,7 @@ impl ElementReader {
                 continue;
             };
             if self.kind.reports(event_type) {
-                events.add(event_type, self.event(place, event, event_type));
+                events.add(event_type, self.event(place, event, event_type, focus));
             } else {
                 self.warn(
                     &at,
@@ -361,19 +410,32 @@ impl ElementReader {
             }
         }
         if events.is_empty() {
-            events.add(self.kind.default_event(), EventSettings::default());
+            let settings = EventSettings {
+                focus,
+                ..EventSettings::default()
+            };
+            events.add(self.kind.default_event(), settings);
         }
         (self.errors.len() == before).then_some(events)
     }
 
-    fn event(&mut self, place: &str, event: &Object, event_type: EventType) -> EventSettings {
-        // Video Analyzer has no `config` around these.
-        let config = match find(event, "config") {
-            Some(Value::Object(config)) => config,
-            _ => event,
+    fn event(&mut self, place: &str, event: &Object, event_type: EventType, focus: Focus) -> EventSettings {
+        let at = format!("{place}: config");
+        let config = find(event, "config").filter(|config| !config.is_null()).cloned();
+        let inner = match config.and_then(|config| self.unquoted(&at, config)) {
+            Some(Value::Object(config)) => Some(config),
+            Some(_) => {
+                self.error(&at, "not an object; give {…}");
+                None
+            }
+            None => None,
         };
+        self.unread_of_event(place, event, inner.as_ref());
+        // Video Analyzer has no `config` around these.
+        let config = inner.as_ref().unwrap_or(event);
         let mut settings = EventSettings {
             trigger: self.trigger(place, config, event_type),
+            focus,
             ..EventSettings::default()
         };
         let names = ["output_frequency", "outputFrequency"];
@@ -415,6 +477,21 @@ impl ElementReader {
             Some(value) => self.threshold(&format!("{place}: threshold"), value),
         };
         settings
+    }
+
+    fn unread_of_event(&mut self, place: &str, event: &Object, config: Option<&Object>) {
+        if let Some(config) = config {
+            self.warnings
+                .extend(CONFIG.unread(&format!("{place}: config: "), config));
+        }
+        for name in event.keys().filter(|name| !EVENT.has(name)) {
+            let about = match (CONFIG.has(name), config) {
+                (true, None) => continue,
+                (true, Some(_)) => "not read here: put it into the event's config".to_owned(),
+                (false, _) => unknown(name, EVENT.names().chain(CONFIG.names())),
+            };
+            self.warn(&format!("{place}: events: {}", shown(name)), about);
+        }
     }
 
     fn trigger(&mut self, place: &str, config: &Object, event_type: EventType) -> Trigger {
@@ -463,7 +540,7 @@ impl ElementReader {
     }
 
     fn focus(&mut self, place: &str, written: &str) -> Focus {
-        match without_underscores(written).as_str() {
+        match letters(written).as_str() {
             "footprint" => Focus::Footprint,
             "bottomcenter" => Focus::BottomCenter,
             "center" => Focus::Center,
@@ -490,11 +567,13 @@ impl ElementReader {
     }
 
     /// In the first generation, a threshold next to the polygon is a confidence in percent.
-    fn confidence(&mut self, place: &str, value: &Value) {
+    fn confidence(&mut self, place: &str, value: &Value, beside: &str) {
         match number(value) {
             Some(_) => self.warn(
                 place,
-                "next to the polygon this is a confidence in percent, ignored: the detector's own threshold decides; for a depth put it into the event's config",
+                format!(
+                    "next to the {beside} this is a confidence in percent, ignored: the detector's own threshold decides; for a depth put it into the event's config"
+                ),
             ),
             None => self.error(place, format!("{value} is not a number")),
         }
@@ -513,9 +592,10 @@ fn point(value: &Value) -> Option<Point> {
     }
 }
 
-fn without_underscores(word: &str) -> String {
+/// A word in lower case, without what separates its parts.
+fn letters(word: &str) -> String {
     word.chars()
-        .filter(|c| *c != '_')
+        .filter(|c| !matches!(c, '_' | '-' | ' ' | '/' | '|' | ','))
         .map(|c| c.to_ascii_lowercase())
         .collect()
 }

@@ -37,8 +37,39 @@ pub enum OperationError {
     )]
     NotAnObject,
     /// It has neither zones nor lines.
-    #[error("the configuration has nothing to watch: give \"zones\" or \"lines\", or an object with {SPACE}")]
-    NothingToWatch,
+    #[error(
+        "the configuration has nothing to watch: give \"zones\" or \"lines\", an object with {SPACE}, or a module twin with \"graphs\"{}", has(.found)
+    )]
+    NothingToWatch {
+        /// The names of its members.
+        found: Vec<String>,
+    },
+    /// A twin or manifest whose operations are all switched off.
+    #[error(
+        "nothing is enabled: all {} operations under \"{member}\" are disabled ({}); set \"enabled\" of one to true", names.len(), names.join(", ")
+    )]
+    AllDisabled {
+        /// The member that holds them.
+        member: String,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// A twin or manifest without an operation.
+    #[error(
+        "\"{member}\" holds no operation: give one as \"{member}\": {{\"name\": {{\"operationId\": …, \"parameters\": …}}}}"
+    )]
+    NoOperation {
+        /// The member that should hold one.
+        member: String,
+    },
+    /// A deployment manifest of modules without operations.
+    #[error(
+        "no module of the deployment manifest has \"graphs\" in its properties.desired: give the manifest of a spatial-analysis module (its modules: {})", modules.join(", ")
+    )]
+    NoModule {
+        /// The modules that it has.
+        modules: Vec<String>,
+    },
     /// Several operations in one document, as in a module twin.
     #[error(
         "\"{member}\" holds {} operations, and a session carries out one: disable the others or give the object of one of {}", names.len(), names.join(", ")
@@ -69,6 +100,18 @@ impl From<SceneError> for OperationError {
             findings: error.findings().iter().map(Finding::from).collect(),
         }
     }
+}
+
+fn has(found: &[String]) -> String {
+    match found.is_empty() {
+        true => String::new(),
+        false => format!(" (it has {})", found.join(", ")),
+    }
+}
+
+/// A name of the configuration, cut where it is too long for a message.
+pub(super) fn shown(name: &str) -> String {
+    name.chars().take(128).collect()
 }
 
 fn list(findings: &[Finding]) -> String {

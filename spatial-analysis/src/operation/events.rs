@@ -12,10 +12,13 @@ pub(super) enum EventType {
 }
 
 impl EventType {
-    /// By its name, lower case and without underscores.
+    /// By its name, lower case and without punctuation. The tutorial of 2020 writes `enter/exit`, its table `enter` and
+    /// `exit`.
     pub(super) fn from_word(word: &str) -> Option<Self> {
         match word {
-            "zonecrossing" | "linecrossing" | "enter" | "exit" => Some(Self::Crossing),
+            "zonecrossing" | "linecrossing" | "enter" | "exit" | "enterexit" | "exitenter" => {
+                Some(Self::Crossing)
+            }
             "zonedwelltime" => Some(Self::Dwell),
             "count" => Some(Self::Count),
             "persondistance" | "peopledistance" => Some(Self::Distance),

@@ -1,12 +1,92 @@
 //! Members of JSON objects, read as tolerantly as the contract asks.
 
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
+
+use super::error::{Finding, shown};
 
 pub(super) type Object = Map<String, Value>;
 
-/// Parses a string, which may begin with a byte order mark.
-pub(super) fn parse(text: &str) -> Result<Value, serde_json::Error> {
-    serde_json::from_str(text.trim_start_matches('\u{feff}').trim())
+/// Most doubled members that are reported.
+const MAX_DOUBLED: usize = 16;
+
+/// Parses a string, which may begin with a byte order mark. Members that one object has twice are reported: the last one
+/// counts, as in the original.
+pub(super) fn parse(text: &str, findings: &mut Vec<Finding>) -> Result<Value, serde_json::Error> {
+    let mut doubled = Vec::new();
+    let mut reader = serde_json::Deserializer::from_str(text.trim_start_matches('\u{feff}').trim());
+    let value = Written(&mut doubled).deserialize(&mut reader)?;
+    reader.end()?;
+    findings.extend(doubled.into_iter().map(|name| {
+        let message = "written twice in one object, the last one counts";
+        Finding::new(shown(&name), message)
+    }));
+    Ok(value)
+}
+
+/// A value, with the names of members that were doubled.
+struct Written<'a>(&'a mut Vec<String>);
+
+impl<'de> DeserializeSeed<'de> for Written<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Written<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(Written(self.0))? {
+            list.push(item);
+        }
+        Ok(list.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut object = Object::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let value = members.next_value_seed(Written(self.0))?;
+            let before = object.insert(name.clone(), value);
+            if before.is_some() && self.0.len() < MAX_DOUBLED {
+                self.0.push(name);
+            }
+        }
+        Ok(object.into())
+    }
 }
 
 pub(super) fn is(name: &str, word: &str) -> bool {

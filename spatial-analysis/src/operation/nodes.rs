@@ -24,6 +24,17 @@ struct Camera {
 }
 
 impl NodeSettings {
+    /// The nodes' members.
+    pub(super) const MEMBERS: [&str; 7] = [
+        "TRACKER_NODE_CONFIG",
+        "trackerNodeConfiguration",
+        "STATIONARY_TARGET_REMOVER_CONFIG",
+        "CAMERACALIBRATOR_NODE_CONFIG",
+        "CALIBRATION_CONFIG",
+        "CAMERA_CONFIG",
+        "cameraConfiguration",
+    ];
+
     /// Removes the nodes' members from a configuration.
     pub(super) fn take(members: &mut Object, findings: &mut Vec<Finding>) -> Self {
         let mut nodes = Self {
@@ -137,7 +148,7 @@ impl Camera {
 fn object(members: &mut Object, name: &str, findings: &mut Vec<Finding>) -> Option<Object> {
     let value = match take(members, name)? {
         Value::String(text) if text.trim().is_empty() => return None,
-        Value::String(text) => parse(&text).unwrap_or(Value::Null),
+        Value::String(text) => parse(&text, findings).unwrap_or(Value::Null),
         value => value,
     };
     match value {

@@ -1,60 +1,158 @@
-//! The operations of a module twin.
+//! The operations of a module twin, and the documents that hold a twin.
 
 use serde_json::Value;
 
 use super::MAX_OPERATIONS;
-use super::error::OperationError;
+use super::error::{Finding, OperationError, shown};
 use super::json::{Object, find, take};
 
 /// An operation's members with its name, or why it is none.
 type Named = (String, Result<Object, OperationError>);
 
-/// The enabled operations by name, with the member that holds them; `None`: not a twin.
-pub(super) fn operations(members: &Object) -> Option<(&'static str, Vec<Named>)> {
-    let (member, Value::Object(graphs)) = ["graphs", "operations"]
-        .into_iter()
-        .find_map(|member| Some((member, find(members, member)?)))?
-    else {
-        return None;
-    };
-    let mut all = Vec::new();
-    for (name, graph) in graphs {
-        let graph = match graph {
-            Value::Object(graph) if is_enabled(graph) => graph,
-            // Null is how a twin's member is deleted.
-            Value::Object(_) | Value::Null => continue,
-            _ => {
-                all.push((name.clone(), Err(OperationError::NotAnObject)));
-                continue;
-            }
+/// What a twin or an operation has, and no document around one.
+const OPERATION: [&str; 8] = [
+    "graphs",
+    "operations",
+    "operationId",
+    "parameters",
+    "extensionConfiguration",
+    "zones",
+    "lines",
+    super::SPACE,
+];
+
+/// Most documents around each other.
+const MAX_WRAPS: usize = 4;
+
+/// Most names in a message.
+const MAX_NAMES: usize = 32;
+
+/// The operations of a twin.
+pub(super) struct Twin {
+    /// The member that holds them.
+    pub(super) member: &'static str,
+    /// By name, at most [`MAX_OPERATIONS`] of them without an error.
+    pub(super) enabled: Vec<Named>,
+    disabled: Vec<String>,
+}
+
+impl Twin {
+    /// The operations; `None`: not a twin.
+    pub(super) fn of(members: &Object) -> Option<Self> {
+        let (member, Value::Object(graphs)) = ["graphs", "operations"]
+            .into_iter()
+            .find_map(|member| Some((member, find(members, member)?)))?
+        else {
+            return None;
         };
-        let Some(Value::Object(instances)) = find(graph, "instances") else {
-            all.push((name.clone(), Ok(graph.clone())));
-            continue;
+        let mut twin = Self {
+            member,
+            enabled: Vec::new(),
+            disabled: Vec::new(),
         };
-        for (instance_name, instance) in instances {
-            if let Value::Object(instance) = instance
-                && is_enabled(instance)
-            {
-                all.push((
-                    format!("{name}/{instance_name}"),
-                    Ok(with_instance(graph, instance)),
-                ));
+        for (name, graph) in graphs {
+            let graph = match graph {
+                Value::Object(graph) => graph,
+                // Null is how a twin's member is deleted.
+                Value::Null => continue,
+                _ => {
+                    twin.enabled.push((name.clone(), Err(OperationError::NotAnObject)));
+                    continue;
+                }
+            };
+            match find(graph, "instances") {
+                Some(Value::Object(instances)) if is_enabled(graph) && !instances.is_empty() => {
+                    for (instance_name, instance) in instances {
+                        let Value::Object(instance) = instance else {
+                            continue;
+                        };
+                        let both = || with_instance(graph, instance);
+                        twin.add(format!("{name}/{instance_name}"), is_enabled(instance), both);
+                    }
+                }
+                _ => twin.add(name.clone(), is_enabled(graph), || graph.clone()),
             }
         }
+        // By name: the order of a JSON object has no meaning.
+        twin.enabled.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (_, operation) in twin.enabled.iter_mut().skip(MAX_OPERATIONS) {
+            *operation = Err(OperationError::TooMany);
+        }
+        Some(twin)
     }
-    // By name: the order of a JSON object has no meaning.
-    all.sort_by(|(a, _), (b, _)| a.cmp(b));
-    for (_, operation) in all.iter_mut().skip(MAX_OPERATIONS) {
-        *operation = Err(OperationError::TooMany);
+
+    fn add(&mut self, name: String, enabled: bool, operation: impl FnOnce() -> Object) {
+        match enabled {
+            true => self.enabled.push((name, Ok(operation()))),
+            false => self.disabled.push(shown(&name)),
+        }
     }
-    Some((member, all))
+
+    /// Why no operation is enabled.
+    pub(super) fn nothing(self) -> OperationError {
+        let member = self.member.to_owned();
+        match self.disabled.is_empty() {
+            true => OperationError::NoOperation { member },
+            false => OperationError::AllDisabled {
+                member,
+                names: self.disabled,
+            },
+        }
+    }
+}
+
+/// What a document holds that has a twin or an operation somewhere inside: a whole twin with its `properties`, a manifest with
+/// `properties.desired`, or the module of a deployment manifest that has `graphs`.
+pub(super) fn unwrapped(mut members: Object, findings: &mut Vec<Finding>) -> Result<Object, OperationError> {
+    for _ in 0..MAX_WRAPS {
+        if OPERATION.iter().any(|name| find(&members, name).is_some()) {
+            return Ok(members);
+        }
+        if let Some(Value::Object(modules)) = find(&members, "modulesContent") {
+            let (name, desired) = module(modules)?;
+            let message = format!("the operations are those of the module {:?}", shown(name));
+            findings.push(Finding::new("modulesContent", message));
+            return Ok(desired);
+        }
+        let inner = [
+            "properties.desired",
+            "desired",
+            "properties",
+            "content",
+            "payload",
+        ]
+        .into_iter()
+        .find(|name| matches!(find(&members, name), Some(Value::Object(_))));
+        match inner.and_then(|name| take(&mut members, name)) {
+            Some(Value::Object(inner)) => members = inner,
+            _ => break,
+        }
+    }
+    Ok(members)
+}
+
+fn module(modules: &Object) -> Result<(&String, Object), OperationError> {
+    let desired = |content: &Value| match find(content.as_object()?, "properties.desired") {
+        Some(Value::Object(desired)) if find(desired, "graphs").is_some() => Some(desired.clone()),
+        _ => None,
+    };
+    let found = modules
+        .iter()
+        .find_map(|(name, content)| Some((name, desired(content)?)));
+    found.ok_or_else(|| OperationError::NoModule {
+        modules: modules.keys().take(MAX_NAMES).map(|name| shown(name)).collect(),
+    })
+}
+
+/// The names of members, for an error.
+pub(super) fn names(members: &Object) -> Vec<String> {
+    members.keys().take(MAX_NAMES).map(|name| shown(name)).collect()
 }
 
 fn is_enabled(object: &Object) -> bool {
     match find(object, "enabled") {
         Some(Value::Bool(enabled)) => *enabled,
-        Some(Value::String(text)) => !text.eq_ignore_ascii_case("false"),
+        Some(Value::String(text)) => !text.trim().eq_ignore_ascii_case("false"),
         _ => true,
     }
 }

@@ -4,6 +4,7 @@
 mod configuration;
 mod embedded_model;
 mod following;
+mod forms;
 mod hostile;
 mod pipeline;
 mod published;

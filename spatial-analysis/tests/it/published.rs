@@ -389,5 +389,11 @@ fn the_zone_and_dwell_samples() {
         (&"Exit".into(), &"1".into(), &20.into())
     );
     assert!(near(&properties["dwellTime"], 7132.0), "{properties}");
+    assert!(
+        properties["durationMs"]
+            .as_u64()
+            .is_some_and(|ms| ms.abs_diff(7132) <= 1),
+        "{properties}"
+    );
     assert_eq!(dwelt["zone"], "queuecamera");
 }

@@ -232,7 +232,7 @@ fn a_model_without_people_is_refused_by_name() {
     let error = SpatialAnalysis::new(dogs, &config(), SIZE, AnalysisOptions::default(), 1).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the model 'scripted' has no class 'person' among its 2: choose a model that finds people"
+        "the model 'scripted' has no class 'person' among its 2: choose a model that finds it, or other \"classes\""
     );
 }
 

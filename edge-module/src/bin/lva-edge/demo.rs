@@ -147,6 +147,11 @@ fn extension_args(scene: PathBuf) -> AnalysisArgs {
         every_frame: false,
         detector_each: false,
         trusted_peers: false,
+        new_track_score: None,
+        high_score: None,
+        low_score: None,
+        hold_ms: None,
+        lost_grace_ms: None,
         model: ModelArgs::default(),
     }
 }

@@ -27,7 +27,9 @@ use crate::{CANNOT_START, set};
 /// (Lines are directed: seen from the start towards the end, CrossRight goes from left to right.)
 /// Or it is a SPACEANALYTICS_CONFIG, an operation of the original container, the container's
 /// module twin, or a deployment manifest: all enabled operations under "graphs" are served then,
-/// and a stream gets the one that is named as its graph instance or its extension node.
+/// and a stream gets the one that is named as its graph instance or its extension node, by the
+/// name of the graph, of one of its "instances", or of its camera (VIDEO_SOURCE_ID). A stream can
+/// also name it by the configuration {"VIDEO_SOURCE_ID": "…"}.
 ///
 /// With --http-port, JPEG, PNG or BMP pictures can also be posted to
 /// http://127.0.0.1:PORT/score?stream=NAME; people are tracked per NAME. The gRPC port also

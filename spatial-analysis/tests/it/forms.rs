@@ -1,0 +1,321 @@
+//! Forms that people have: the tutorial's events, documents around a twin, members that nothing reads, and the settings that
+//! are this project's own.
+
+use lva_spatial_analysis::*;
+use lva_zones::EventKind;
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+fn read(config: &Value) -> Operation {
+    Operation::from_json(&config.to_string()).unwrap_or_else(|error| panic!("{error}: {config}"))
+}
+
+fn refused(config: &Value) -> String {
+    Operation::from_json(&config.to_string()).unwrap_err().to_string()
+}
+
+fn findings(operation: &Operation) -> Vec<String> {
+    operation.findings().iter().map(ToString::to_string).collect()
+}
+
+fn zone_with(members: Value) -> Value {
+    let mut zone = json!({"name": "queue", "polygon": [[0.1, 0.2], [0.9, 0.2], [0.9, 0.9], [0.1, 0.9]]});
+    zone.as_object_mut()
+        .unwrap()
+        .extend(members.as_object().unwrap().clone());
+    json!({"zones": [zone]})
+}
+
+#[test]
+fn the_tutorials_events_are_crossings() {
+    for word in [
+        "enter/exit",
+        "Enter/Exit",
+        "exit/enter",
+        "enter_exit",
+        "enter | exit",
+        "enter",
+        "zone-crossing",
+    ] {
+        let operation = read(&zone_with(
+            json!({"events": [{"type": word, "config": {"trigger": "event"}}]}),
+        ));
+        assert_eq!(findings(&operation), [""; 0], "{word}");
+        assert_eq!(operation.zone_names(), ["queue"]);
+    }
+    let message = refused(&zone_with(json!({"events": [{"type": "enter/loiter"}]})));
+    assert!(
+        message.contains("no type \"enter/loiter\" for a zone"),
+        "{message}"
+    );
+}
+
+#[test]
+fn members_that_nothing_reads_are_named_at_every_level() {
+    let config = json!({
+        "zones": [{
+            "name": "queue", "polygon": [[0.1, 0.2], [0.9, 0.2], [0.9, 0.9], [0.1, 0.9]], "color": "red",
+            "events": [{
+                "type": "zonecrossing", "enabled": true, "threshold": 5,
+                "config": {"trigger": "event", "min_speed": 3, "treshold": 16, "focus": "footprint"}
+            }],
+        }],
+        "lines": [{
+            "name": "gate", "line": {"start": {"x": 0.1, "y": 0.5}, "end": {"x": 0.9, "y": 0.5}, "thickness": 3},
+            "direction": "in", "threshold": 50,
+            "events": [{"type": "linecrossing", "config": {"cooldown": 5}}]
+        }],
+        "events": [{"type": "zonecrossing"}],
+        "ai_parameters": {}, "zone": [], "Tracker": {"birth_score": 0.3, "new_track_scor": 0.3},
+    });
+    let mut found = findings(&read(&config));
+    found.sort();
+    let unknown = "unknown member, ignored";
+    assert_eq!(
+        found,
+        [
+            format!("ai_parameters: {unknown}; did you mean \"parameters\"?"),
+            "events: not read here, events belong into a zone or a line: move them there".to_owned(),
+            format!("line \"gate\": config: cooldown: {unknown}"),
+            "line \"gate\": direction: not read: both directions are reported, CrossRight from left to right of who \
+             stands at start and looks to end; exchange start and end to turn them"
+                .to_owned(),
+            format!("line \"gate\": line: thickness: {unknown}"),
+            "line \"gate\": threshold: next to the line this is a confidence in percent, ignored: the detector's own threshold \
+             decides; for a depth put it into the event's config"
+                .to_owned(),
+            format!("tracker: birth_score: {unknown}"),
+            format!("tracker: new_track_scor: {unknown}; did you mean \"new_track_score\"?"),
+            format!("zone \"queue\": color: {unknown}"),
+            format!("zone \"queue\": config: min_speed: {unknown}"),
+            format!("zone \"queue\": config: treshold: {unknown}; did you mean \"threshold\"?"),
+            format!("zone \"queue\": events: enabled: {unknown}"),
+            "zone \"queue\": events: threshold: not read here: put it into the event's config".to_owned(),
+            format!("zone: {unknown}; did you mean \"zones\"?"),
+        ]
+    );
+}
+
+#[test]
+fn known_members_of_every_form_are_not_remarked_on() {
+    let config = json!({
+        "zones": [{
+            "name": "queue", "polygon": [[0.1, 0.2], [0.9, 0.2], [0.9, 0.9], [0.1, 0.9]], "dwell_limits_ms": [1000],
+            "focus": "center",
+            "events": [{"type": "count", "config": {"trigger": "interval", "interval": 2, "output_frequency": 2}}],
+        }],
+        "lines": [{"line": {"@type": "#Microsoft.VideoAnalyzer.NamedLineString", "name": "l", "line": "[[0.1,0.2],[0.5,0.5]]"},
+            "events": [{"threshold": "10", "focus": "bottomCenter"}]}],
+        "tracker": {"high_score": 0.4}, "hold_ms": 50, "lost_grace_ms": 3000, "classes": ["person"],
+    });
+    assert_eq!(findings(&read(&config)), [""; 0]);
+}
+
+#[test]
+fn a_member_that_is_written_twice_is_reported_and_the_last_one_counts() {
+    let text = r#"{"zones": [], "zones": [{"name": "a", "name": "b", "polygon": [[0, 0], [1, 0], [1, 1]]}]}"#;
+    let operation = Operation::from_json(text).unwrap();
+    assert_eq!(operation.zone_names(), ["b"]);
+    assert_eq!(
+        findings(&operation),
+        ["name", "zones"].map(|name| format!("{name}: written twice in one object, the last one counts"))
+    );
+    // Also inside a quoted one.
+    let quoted = json!({"SPACEANALYTICS_CONFIG": text});
+    assert_eq!(findings(&read(&quoted)).len(), 2);
+}
+
+#[test]
+fn documents_around_a_twin_are_opened() {
+    let graphs = json!({
+        "door": {"operationId": "cognitiveservices.vision.spatialanalysis-personcrossingpolygon", "version": 2,
+            "parameters": {"SPACEANALYTICS_CONFIG": zone_with(json!({})).to_string(), "BINDING_ADDRESS": "0.0.0.0:50051"}},
+        "off": {"enabled": "false"},
+    });
+    let desired = json!({"globalSettings": {}, "graphs": graphs});
+    let module = json!({"properties.desired": desired});
+    let manifest =
+        json!({"modulesContent": {"$edgeAgent": {"properties.desired": {}}, "spatialAnalysis": module}});
+    for document in [
+        desired.clone(),
+        module.clone(),
+        json!({"desired": desired}),
+        json!({"deviceId": "d", "moduleId": "m", "version": 3, "properties": {"desired": desired, "reported": {}}}),
+        manifest.clone(),
+        json!({"id": "a", "content": manifest, "priority": 3}),
+    ] {
+        let all = Operation::all_from_twin(&document.to_string()).unwrap();
+        assert_eq!(all.len(), 1, "{document}");
+        assert_eq!(
+            (all[0].0.as_str(), all[0].1.zone_names()),
+            ("door", vec!["queue"])
+        );
+        let found = findings(&all[0].1).join("\n");
+        assert!(found.contains("BINDING_ADDRESS: not applied"), "{found}");
+        assert_eq!(
+            found.contains("module \"spatialAnalysis\""),
+            document.to_string().contains("modulesContent")
+        );
+        assert_eq!(read(&document).zone_names(), ["queue"]);
+    }
+}
+
+#[test]
+fn what_holds_no_operation_says_so() {
+    let off = json!({"graphs": {"a": {"enabled": false}, "b": {"enabled": "False", "instances": {"1": {}}},
+        "c": {"instances": {"1": {"enabled": false}}}}});
+    for message in [
+        refused(&off),
+        Operation::all_from_twin(&off.to_string())
+            .unwrap_err()
+            .to_string(),
+    ] {
+        assert!(
+            message.contains("all 3 operations under \"graphs\" are disabled (a, b, c/1)"),
+            "{message}"
+        );
+    }
+    assert!(refused(&json!({"graphs": {}})).contains("\"graphs\" holds no operation"));
+    let manifest = json!({"modulesContent": {"$edgeHub": {}, "lvaEdge": {"properties.desired": {}}}});
+    assert!(refused(&manifest).contains("(its modules: $edgeHub, lvaEdge)"));
+    let other = refused(&json!({"ai_parameters": {"secret": "geheim"}, "events": []}));
+    assert!(
+        other.contains("nothing to watch") && other.contains("(it has ai_parameters, events)"),
+        "{other}"
+    );
+    assert!(!other.contains("geheim"));
+}
+
+#[test]
+fn dwell_limits_are_reported_while_a_visit_goes_on() {
+    let limits = |value: Value| {
+        let operation = read(&zone_with(
+            json!({"dwell_limits_ms": value, "focus": "bottom_center"}),
+        ));
+        let mut engine = lva_zones::Engine::new(operation.scene(SceneOptions::default()).unwrap());
+        let person = lva_zones::Observation::new(
+            lva_zones::TrackId(1),
+            lva_zones::BoundingBox::new(0.4, 0.3, 0.1, 0.3),
+        );
+        let mut found = Vec::new();
+        for frame in 0..40 {
+            for event in engine.update(frame * SECOND / 10, &[person]).unwrap() {
+                match event.kind {
+                    EventKind::DwellExceeded { limit_90k, .. } => found.push(limit_90k / 90),
+                    EventKind::Enter { .. } => found.push(0),
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        found
+    };
+    assert_eq!(limits(json!([2000, 1000])), [0, 1000, 2000]);
+    assert_eq!(limits(json!(["1500"])), [0, 1500]);
+    assert_eq!(limits(json!(3000)), [0, 3000]);
+    assert_eq!(limits(json!(null)), [0]);
+    for wrong in [json!([-1]), json!(["a"]), json!({"ms": 1})] {
+        let message = refused(&zone_with(json!({"dwell_limits_ms": wrong})));
+        assert!(
+            message.contains("zone \"queue\": dwell_limits_ms: give milliseconds"),
+            "{message}"
+        );
+    }
+}
+
+/// A walk through the scene, detected with this score and class.
+fn walked(scene: &Value, score: f32, class: u16) -> Vec<(String, String)> {
+    let script = walk(10).into_iter().map(|(_, found)| {
+        let seen = found.into_iter();
+        seen.map(|person| lva_inference::Detection {
+            score,
+            class,
+            ..person
+        })
+        .collect()
+    });
+    let detector = Scripted::new(script).with_class_names(["dog", "person", "car"]);
+    let operation = read(scene);
+    let mut analysis =
+        SpatialAnalysis::new(detector, &operation, SIZE, AnalysisOptions::default(), 7).unwrap();
+    let reported = play(&mut analysis, walk(10).into_iter().map(|(time, _)| time));
+    reported.iter().flat_map(|(_, message)| events(message)).collect()
+}
+
+#[test]
+fn a_configuration_sets_the_tracker_beside_zones_or_around_them() {
+    let scene: Value = serde_json::from_str(SCENE).unwrap();
+    let low = json!({"high_score": 0.3, "low_score": 0.1, "new_track_score": "0.3"});
+    assert!(walked(&scene, 0.35, 1).is_empty());
+    let mut beside = scene.clone();
+    beside["tracker"] = low.clone();
+    assert_eq!(walked(&beside, 0.35, 1).len(), 3);
+    let around = json!({"SPACEANALYTICS_CONFIG": scene.to_string(), "tracker": low});
+    assert_eq!(walked(&around, 0.35, 1).len(), 3);
+    // What stands beside the zones wins.
+    let both = json!({"SPACEANALYTICS_CONFIG": beside, "tracker": {"new_track_score": 0.9}});
+    assert_eq!(walked(&both, 0.35, 1).len(), 3);
+    let mut wrong = scene;
+    wrong["tracker"] = json!({"new_track_score": 30, "lost_ms": -1});
+    let message = refused(&wrong);
+    assert!(
+        message.contains("tracker: new_track_score: 30 is not possible; give a score from 0 to 1")
+            && message.contains("tracker: lost_ms: -1 is not possible; give milliseconds"),
+        "{message}"
+    );
+}
+
+#[test]
+fn an_operation_follows_the_classes_that_it_names() {
+    let mut scene: Value = serde_json::from_str(SCENE).unwrap();
+    assert_eq!(
+        (walked(&scene, 0.9, 1).len(), walked(&scene, 0.9, 2).len()),
+        (3, 0)
+    );
+    scene["classes"] = json!(["Car", "dog"]);
+    assert_eq!(
+        (walked(&scene, 0.9, 1).len(), walked(&scene, 0.9, 2).len()),
+        (0, 3)
+    );
+    // Entities carry the class.
+    let script = walk(10).into_iter().map(|(_, found)| {
+        found
+            .into_iter()
+            .map(|p| lva_inference::Detection { class: 2, ..p })
+            .collect()
+    });
+    let detector = Scripted::new(script).with_class_names(["dog", "person", "car"]);
+    let operation = read(&scene);
+    let mut analysis =
+        SpatialAnalysis::new(detector, &operation, SIZE, AnalysisOptions::default(), 7).unwrap();
+    let reported = play(&mut analysis, walk(10).into_iter().map(|(time, _)| time));
+    let tags: Vec<String> = reported
+        .iter()
+        .flat_map(|(_, message)| message)
+        .filter_map(|inference| match &inference.value {
+            lva_inference_schema::InferenceValue::Entity(entity) => Some(entity.tag.value.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(tags, ["car"; 3]);
+    // A class that the model does not have.
+    scene["classes"] = json!("boat");
+    let detector = Scripted::new([]).with_class_names(["person"]);
+    let error =
+        SpatialAnalysis::new(detector, &read(&scene), SIZE, AnalysisOptions::default(), 7).unwrap_err();
+    assert!(error.to_string().contains("no class 'boat'"), "{error}");
+    for wrong in [json!([]), json!([1]), json!([""]), json!(7)] {
+        scene["classes"] = wrong;
+        assert!(refused(&scene).contains("classes: give the names"));
+    }
+}
+
+#[test]
+fn an_operation_knows_its_camera() {
+    let operation = read(&json!({"SPACEANALYTICS_CONFIG": SCENE, "VIDEO_SOURCE_ID": "camera 1"}));
+    assert_eq!(
+        (operation.source_id(), findings(&operation).len()),
+        (Some("camera 1"), 0)
+    );
+    assert_eq!(read(&json!({"SPACEANALYTICS_CONFIG": SCENE})).source_id(), None);
+}
