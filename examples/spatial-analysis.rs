@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Parser;
 use lva_examples::ModelArgs;
 use lva_examples::demo::{Printer, Truth, Witness, summary};
@@ -15,6 +15,9 @@ use lva_graph_runtime::{InstanceStats, MessageSink};
 use lva_inference_schema::{ProductFamily, default_topic};
 use lva_spatial_analysis::{AnalysisOptions, Detectors, Operation, Outline, SpatialExtension};
 use tokio::io::AsyncBufReadExt;
+
+/// Frames per second of the tutorial's own operations.
+const FRAME_RATE: &str = "15";
 
 /// Time to wait for the first session with a camera.
 const FIRST_SESSION: Duration = Duration::from_secs(30);
@@ -27,7 +30,8 @@ const FIRST_SESSION: Duration = Duration::from_secs(30);
 ///    camera's credentials and the frame rate of this run.
 ///
 /// Events are printed on standard output, one JSON object per line; everything else on standard error. The program ends
-/// after --seconds (from the first session with the camera), on Ctrl-C, or on Enter in a terminal.
+/// after --seconds (from the first session with the camera), on Ctrl-C, or on Enter in a terminal. Its exit status is 0 only
+/// if every method succeeded and the extension answered a frame.
 ///
 /// Example: spatial-analysis -- --seconds 75 --events events.jsonl --recordings recordings
 #[derive(Parser)]
@@ -51,7 +55,8 @@ struct Args {
     /// Play this MP4 file (H.264) instead of the plaza.
     #[arg(long)]
     video: Option<PathBuf>,
-    /// Zones and lines to analyse. Default: those of the plaza, or one zone over the whole frame for other pictures.
+    /// Zones and lines to analyse. Default: those of --truth, else those of the plaza, or one zone over the whole frame for
+    /// other pictures.
     #[arg(long)]
     scene: Option<PathBuf>,
     /// Size of the camera's picture, WIDTHxHEIGHT: zones refer to the picture without the bars of the frame.
@@ -66,10 +71,10 @@ struct Args {
     /// Topic of the events. Default: an ARM id with an empty subscription.
     #[arg(long)]
     topic: Option<String>,
-    /// Most frames per second for the extension.
-    #[arg(long, default_value = "15")]
-    frame_rate: String,
-    /// Operations file; its topologyFile is relative to it.
+    /// Most frames per second for the extension. Default: 15, or what the operations and topology of --operations say.
+    #[arg(long)]
+    frame_rate: Option<String>,
+    /// Operations file; its topologyFile is relative to it. Its instances get the addresses of this run.
     #[arg(long)]
     operations: Option<PathBuf>,
     #[command(flatten)]
@@ -115,7 +120,10 @@ async fn main() -> anyhow::Result<()> {
         extension,
         operations: operations.unwrap_or_else(|| here.join("documents/operations.json")),
         recordings: args.recordings.clone(),
-        frame_rate: args.frame_rate.clone(),
+        frame_rate: match &args.operations {
+            None => Some(args.frame_rate.clone().unwrap_or_else(|| FRAME_RATE.to_owned())),
+            Some(_) => args.frame_rate.clone(),
+        },
     };
     let log = |line: String| eprintln!("{line}");
     let wait = async |message: &str, extension: &mut Extension| {
@@ -124,6 +132,11 @@ async fn main() -> anyhow::Result<()> {
     };
     let (stats, outcome) = tutorial.play(sinks, log, wait).await?;
 
+    let answered: u64 = stats
+        .iter()
+        .flat_map(|stats| stats.extensions.values())
+        .map(|extension| extension.answered)
+        .sum();
     if let Some(stats) = stats {
         eprint!("{}", summary(&stats, &witness.kinds()));
         if let Some(path) = &args.picture {
@@ -135,7 +148,13 @@ async fn main() -> anyhow::Result<()> {
             println!("{}", truth.compare(&witness.seen(), first, last));
         }
     }
-    outcome
+    outcome?;
+    ensure!(
+        answered > 0,
+        "the extension answered no frame: check that an extension node of the topology has the address \"${{grpcUrl}}\", which \
+         this program sets"
+    );
+    Ok(())
 }
 
 /// Waits for the end of the time, Ctrl-C, Enter in a terminal, or the end of the extension.
@@ -166,7 +185,7 @@ async fn wait(args: &Args, witness: &Witness, extension: &mut Extension) -> anyh
 /// The configuration of the extension.
 fn scene(args: &Args, here: &Path) -> anyhow::Result<Operation> {
     let plaza = args.camera.is_none() && args.video.is_none();
-    let path = match &args.scene {
+    let path = match args.scene.as_ref().or(args.truth.as_ref()) {
         Some(path) => path.clone(),
         None if plaza => here.join("media/plaza.json"),
         None => return Ok(Operation::whole_frame()),
@@ -176,7 +195,9 @@ fn scene(args: &Args, here: &Path) -> anyhow::Result<Operation> {
 
 async fn start_extension(args: &Args, config: Operation) -> anyhow::Result<Extension> {
     let (width, height) = args.camera_size;
-    let options = AnalysisOptions::default().with_camera_aspect(f64::from(width) / f64::from(height));
+    let options = AnalysisOptions::default()
+        .with_camera_aspect(f64::from(width) / f64::from(height))
+        .with_tracker(args.model.tracker());
     let detectors = Detectors::shared(args.model.load()?);
     Extension::serve(SpatialExtension::with_options(config, detectors, options)).await
 }

@@ -13,6 +13,7 @@ mod motion_score;
 pub mod picture;
 pub mod play;
 mod progress;
+pub mod replay;
 pub mod round_trips;
 pub mod simulate;
 pub mod source;

@@ -12,7 +12,7 @@ use lva_graph_runtime::{InstanceStats, MessageSink, Module, RuntimeOptions};
 use lva_rtsp::{CameraUrl, Credentials};
 use lva_rtsp_simulator::{Simulator, SimulatorOptions};
 use lva_spatial_analysis::SpatialExtension;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 /// The simulated camera's user.
@@ -169,12 +169,13 @@ pub struct Tutorial {
     pub operations: PathBuf,
     /// Directory for clips.
     pub recordings: PathBuf,
-    /// Value of the instance's parameter `frameRate`.
-    pub frame_rate: String,
+    /// Value of the instance's parameter `frameRate`. `None`: as the operations and the topology have it.
+    pub frame_rate: Option<String>,
 }
 
 impl Tutorial {
-    /// Runs the operations. Where they wait for input, `wait` decides how long; it gets their message and the extension,
+    /// Runs the operations with the addresses of this run. Instances get those parameters that their topology declares for the
+    /// camera and the extension, whether they give them or not. Where the operations wait for input, `wait` decides how long; it gets their message and the extension,
     /// and must return if the extension ends. `log` gets a line for each response. Returns the statistics of the instance
     /// and the first error; clean-up runs in any case.
     ///
@@ -194,16 +195,14 @@ impl Tutorial {
             recordings,
             frame_rate,
         } = self;
-        let steps = read_steps(
-            &operations,
-            &[
-                ("rtspUrl", format!(" {}", camera.url)),
-                ("rtspUserName", camera.user),
-                ("rtspPassword", camera.password),
-                ("grpcUrl", extension.url.clone()),
-                ("frameRate", frame_rate),
-            ],
-        )?;
+        let mut values = vec![
+            ("rtspUrl", format!(" {}", camera.url)),
+            ("rtspUserName", camera.user),
+            ("rtspPassword", camera.password),
+            ("grpcUrl", extension.url.clone()),
+        ];
+        values.extend(frame_rate.map(|rate| ("frameRate", rate)));
+        let steps = read_steps(&operations, &values)?;
         let module = Module::new(RuntimeOptions::new(recordings), sinks);
         let (mut instance, mut run) = (None, None);
         let mut outcome = Ok(());
@@ -252,17 +251,22 @@ fn read_steps(path: &Path, values: &[(&str, String)]) -> anyhow::Result<Vec<Act>
     let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let operations = OperationsFile::from_slice(&text)?;
     let directory = path.parent().unwrap_or(Path::new("."));
-    let act = |step| {
-        Ok(match step {
-            Step::WaitForInput { message } => Act::Wait(message),
-            Step::SetTopologyFile { family, path } => Act::Call(topology(family, &directory.join(path))?),
+    let mut declared = Vec::new();
+    let mut act = |step| {
+        let call = match step {
+            Step::WaitForInput { message } => return Ok(Act::Wait(message)),
+            Step::SetTopologyFile { family, path } => topology(family, &directory.join(path))?,
             Step::SetTopologyUrl { url, .. } => {
                 bail!("{url}: topologies are not downloaded: save the file and name it as topologyFile")
             }
-            Step::Call(call) => Act::Call(with_values(*call, values)?),
-        })
+            Step::Call(call) => *call,
+        };
+        if let Request::TopologySet(topology) = &call.request {
+            declared.push(Declared::of(topology.to_value()));
+        }
+        Ok(Act::Call(with_values(call, &declared, values)?))
     };
-    operations.steps.into_iter().map(act).collect()
+    operations.steps.into_iter().map(&mut act).collect()
 }
 
 fn topology(family: Family, path: &Path) -> anyhow::Result<MethodCall> {
@@ -271,21 +275,98 @@ fn topology(family: Family, path: &Path) -> anyhow::Result<MethodCall> {
     Ok(MethodCall::set_topology(family, Topology::from_value(value)?))
 }
 
-/// Sets the instance's parameters of these names to this run's values.
-fn with_values(call: MethodCall, values: &[(&str, String)]) -> anyhow::Result<MethodCall> {
+/// A topology's parameters.
+struct Declared {
+    topology: String,
+    names: Vec<String>,
+    /// Parameters that are an address of the camera or the extension, or the camera's user or password, with the name that this
+    /// program has for it.
+    meaning: Vec<(String, &'static str)>,
+}
+
+impl Declared {
+    fn of(topology: &Value) -> Self {
+        let list = |name: &str| {
+            let list = topology.pointer(&format!("/properties/{name}"));
+            list.and_then(Value::as_array).into_iter().flatten()
+        };
+        let names = list("parameters").filter_map(|parameter| parameter["name"].as_str());
+        let parameter = |value: &Value| {
+            let name = value.as_str()?.trim().strip_prefix("${")?.strip_suffix('}')?;
+            (!name.contains('$')).then(|| name.trim().to_owned())
+        };
+        let mut meaning = Vec::new();
+        for source in list("sources") {
+            let (endpoint, credentials) = (&source["endpoint"], &source["endpoint"]["credentials"]);
+            let found = [
+                (parameter(&endpoint["url"]), "rtspUrl"),
+                (parameter(&credentials["username"]), "rtspUserName"),
+                (parameter(&credentials["password"]), "rtspPassword"),
+            ];
+            meaning.extend(found.into_iter().filter_map(|(name, means)| Some((name?, means))));
+        }
+        for processor in list("processors") {
+            let kind = processor["@type"].as_str().unwrap_or_default();
+            // Extensions that speak gRPC; others are not here.
+            if ["Vision", "Grpc"].iter().any(|word| kind.contains(word)) {
+                meaning.extend(parameter(&processor["endpoint"]["url"]).map(|name| (name, "grpcUrl")));
+            }
+        }
+        Self {
+            topology: topology["name"].as_str().unwrap_or_default().to_owned(),
+            names: names.map(str::to_owned).collect(),
+            meaning,
+        }
+    }
+
+    /// What this program calls a parameter.
+    fn meaning<'a>(&self, name: &'a str) -> &'a str {
+        let meaning = self.meaning.iter().find(|(known, _)| known == name);
+        meaning.map_or(name, |(_, means)| means)
+    }
+}
+
+/// Sets the parameters of an instance that mean these names to this run's values, and adds those that its topology declares.
+fn with_values(
+    call: MethodCall,
+    declared: &[Declared],
+    values: &[(&str, String)],
+) -> anyhow::Result<MethodCall> {
     let Request::InstanceSet(instance) = &call.request else {
         return Ok(call);
     };
     let mut document = instance.to_value().clone();
-    let parameters = document
-        .pointer_mut("/properties/parameters")
-        .and_then(Value::as_array_mut);
-    for parameter in parameters.into_iter().flatten() {
-        let value = values.iter().find(|(name, _)| parameter["name"] == *name);
-        if let Some((_, value)) = value {
+    let topology = document
+        .pointer("/properties/topologyName")
+        .and_then(Value::as_str);
+    let declared = declared
+        .iter()
+        .rfind(|declared| Some(declared.topology.as_str()) == topology);
+    let Some(properties) = document.pointer_mut("/properties").and_then(Value::as_object_mut) else {
+        return Ok(call);
+    };
+    let parameters = properties.entry("parameters").or_insert_with(|| json!([]));
+    let Some(parameters) = parameters.as_array_mut() else {
+        return Ok(call);
+    };
+    let names = declared.iter().flat_map(|declared| &declared.names);
+    for name in names {
+        let given = parameters
+            .iter()
+            .any(|parameter| parameter["name"] == name.as_str());
+        if !given {
+            parameters.push(json!({"name": name}));
+        }
+    }
+    for parameter in parameters.iter_mut() {
+        let name = parameter["name"].as_str().unwrap_or_default();
+        let means = declared.map_or(name, |declared| declared.meaning(name));
+        if let Some((_, value)) = values.iter().find(|(name, _)| *name == means) {
             parameter["value"] = value.clone().into();
         }
     }
+    // Of the added ones, those without a value keep their default.
+    parameters.retain(|parameter| parameter.get("value").is_some());
     Ok(MethodCall::set_instance(
         call.generation,
         Instance::from_value(document)?,
@@ -311,6 +392,79 @@ pub async fn first_session(witness: &crate::demo::Witness, within: Duration) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instance_gets_what_its_topology_declares_for_the_camera_and_the_extension() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, value: Value| {
+            std::fs::write(directory.path().join(name), value.to_string()).unwrap();
+            directory.path().join(name)
+        };
+        let endpoint =
+            |url: &str| json!({"@type": "#Microsoft.Media.MediaGraphUnsecuredEndpoint", "url": url});
+        let parameter = |name: &str| json!({"name": name, "type": "String", "default": "d"});
+        let mut camera = endpoint("${camera}");
+        camera["credentials"] = json!({
+            "@type": "#Microsoft.Media.MediaGraphUsernamePasswordCredentials",
+            "username": "${rtspUserName}", "password": "${rtspPassword}",
+        });
+        let names = [
+            "camera",
+            "rtspUserName",
+            "rtspPassword",
+            "analysis",
+            "frameRate",
+            "other",
+        ];
+        let parameters = names.map(parameter);
+        let topology = json!({"@apiVersion": "2.0", "name": "T", "properties": {
+            "parameters": parameters,
+            "sources": [{"@type": "#Microsoft.Media.MediaGraphRtspSource", "name": "c", "endpoint": camera}],
+            "processors": [{"@type": "#Microsoft.Media.MediaGraphCognitiveServicesVisionExtension", "name": "v",
+                "endpoint": endpoint("${analysis}"), "inputs": [{"nodeName": "c"}]}],
+        }});
+        write("topology.json", topology);
+        for parameters in [
+            json!(null),
+            json!([]),
+            json!([{"name": "camera", "value": "rtsp://far"}]),
+        ] {
+            let mut instance = json!({"name": "I", "properties": {"topologyName": "T"}});
+            if !parameters.is_null() {
+                instance["properties"]["parameters"] = parameters;
+            }
+            let operations = write(
+                "operations.json",
+                json!({"apiVersion": "2.0", "operations": [
+                    {"opName": "GraphTopologySet", "opParams": {"topologyFile": "topology.json"}},
+                    {"opName": "GraphInstanceSet", "opParams": instance},
+                ]}),
+            );
+            let values = [
+                ("rtspUrl", "rtsp://near"),
+                ("rtspUserName", "u"),
+                ("rtspPassword", "p"),
+                ("grpcUrl", "tcp://e:1"),
+            ]
+            .map(|(name, value)| (name, value.to_owned()));
+            let acts = read_steps(&operations, &values).unwrap();
+            let Some(Act::Call(MethodCall {
+                request: Request::InstanceSet(instance),
+                ..
+            })) = acts.get(1)
+            else {
+                panic!()
+            };
+            let given = instance.to_value().pointer("/properties/parameters").unwrap();
+            assert_eq!(
+                given,
+                &json!([
+                    {"name": "camera", "value": "rtsp://near"}, {"name": "rtspUserName", "value": "u"},
+                    {"name": "rtspPassword", "value": "p"}, {"name": "analysis", "value": "tcp://e:1"},
+                ])
+            );
+        }
+    }
 
     #[test]
     fn user_and_password_are_apart_from_the_address_whatever_they_contain() {

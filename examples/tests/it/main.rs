@@ -4,6 +4,7 @@
 mod committed_clip;
 mod embedded_model;
 mod programs;
+mod replay;
 mod run_topology;
 mod topologies;
 mod tutorial;

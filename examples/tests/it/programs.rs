@@ -223,6 +223,36 @@ fn files_in_messages_over_a_socket_with_a_password_and_http_beside_it() {
 }
 
 #[test]
+fn the_tutorials_manifest_configures_a_server_and_its_zone_gives_events() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("documents/spatial-analysis.deployment.json");
+    let server = Server::start(&["--port", "0", "--config", manifest.to_str().unwrap()], 1);
+    let lines = results(
+        &client(
+            &server.urls[0],
+            &media("plaza.mp4"),
+            &["--fps", "5", "--frames", "110"],
+        ),
+        110,
+    );
+    let events: Vec<(&str, &str)> = lines
+        .iter()
+        .flat_map(|line| line["inferences"].as_array().unwrap())
+        .filter(|found| found["type"] == "event")
+        .map(|found| {
+            let properties = &found["event"]["properties"];
+            assert_eq!(found["event"]["name"], "personZoneEvent");
+            (
+                properties["zone"].as_str().unwrap(),
+                properties["status"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    for status in ["Enter", "Exit"] {
+        assert!(events.contains(&("square", status)), "{events:?}");
+    }
+}
+
+#[test]
 fn a_short_file_restarts_until_there_are_enough_frames() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("clip.mp4");

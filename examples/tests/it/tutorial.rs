@@ -37,7 +37,7 @@ async fn people_who_walk_through_the_demo_s_clip_are_reported_and_recorded() {
             .unwrap(),
         operations: here.join("documents/operations.json"),
         recordings: directory.path().join("clips"),
-        frame_rate: "8".to_owned(),
+        frame_rate: Some("8".to_owned()),
     };
     let log = directory.path().join("events.jsonl");
     let printer = Printer::new("/topic".to_owned(), true, Some(&log)).unwrap();
