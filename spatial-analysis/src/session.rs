@@ -241,7 +241,12 @@ impl People {
         let class = |wanted: &String| {
             let mut names = info.class_names.iter();
             let by_name = names.position(|name| name.eq_ignore_ascii_case(wanted));
-            let by_number = || wanted.parse().ok().filter(|&index| index < info.class_names.len());
+            let by_number = || {
+                wanted
+                    .parse()
+                    .ok()
+                    .filter(|&index| index < info.class_names.len())
+            };
             let index = by_name.or_else(by_number);
             index
                 .and_then(|index| u16::try_from(index).ok())

@@ -125,14 +125,22 @@ impl LiveOperations {
     }
 
     /// An operation of the twin, if the detector reports the classes that it names.
-    fn with_classes(&self, mut operation: Operation, detected: Option<&[String]>) -> Result<Operation, String> {
+    fn with_classes(
+        &self,
+        mut operation: Operation,
+        detected: Option<&[String]>,
+    ) -> Result<Operation, String> {
         if !self.default_classes.is_empty() {
             operation.set_default_classes(&self.default_classes);
         }
         let person = [PERSON.to_owned()];
         let detected = detected.unwrap_or(&person);
         let is_detected = |class: &&String| detected.iter().any(|own| own.eq_ignore_ascii_case(class));
-        let missing = operation.classes().unwrap_or(&person).iter().find(|class| !is_detected(class));
+        let missing = operation
+            .classes()
+            .unwrap_or(&person)
+            .iter()
+            .find(|class| !is_detected(class));
         match missing {
             None => Ok(operation),
             Some(missing) => Err(format!(
@@ -309,9 +317,7 @@ mod tests {
 
     #[test]
     fn a_stream_finds_its_operation_by_its_camera() {
-        let at = |camera: &str, zone: &str| {
-            json!({"parameters": {"VIDEO_SOURCE_ID": camera, "zones": [{"name": zone, "polygon": [[0,0],[1,0],[1,1]]}]}})
-        };
+        let at = |camera: &str, zone: &str| json!({"parameters": {"VIDEO_SOURCE_ID": camera, "zones": [{"name": zone, "polygon": [[0,0],[1,0],[1,1]]}]}});
         let graphs = json!({"graphs": {"door": at("camera 1", "d"), "gate": at("camera 2", "g")}});
         let operations = of_file(&graphs.to_string());
         assert_eq!(zone_of(&operations, "Camera 2", "door"), found("g"));
@@ -320,7 +326,9 @@ mod tests {
         assert_eq!(of_camera("gate").unwrap().operation.zone_names(), ["g"]);
         let refused = of_camera("camera 3").unwrap_err().to_string();
         assert!(
-            refused.contains("for the camera 'camera 3': there are door (camera camera 1), gate (camera camera 2)"),
+            refused.contains(
+                "for the camera 'camera 3': there are door (camera camera 1), gate (camera camera 2)"
+            ),
             "{refused}"
         );
     }
@@ -344,16 +352,26 @@ mod tests {
         assert_eq!(classes(&cars, "c"), Some(vec!["car".to_owned()]));
         let dogs = Operation::from_json(r#"{"classes": "dog", "zones": [{"polygon": [[0,0],[1,0],[1,1]]}]}"#);
         let changes = with(&["car"]).apply_twin(vec![("d".to_owned(), dogs)]);
-        assert!(matches!(changes[0].outcome, GraphOutcome::Created(_)), "the file has one of dogs");
-        let boats = Operation::from_json(r#"{"classes": "boat", "zones": [{"polygon": [[0,0],[1,0],[1,1]]}]}"#);
+        assert!(
+            matches!(changes[0].outcome, GraphOutcome::Created(_)),
+            "the file has one of dogs"
+        );
+        let boats =
+            Operation::from_json(r#"{"classes": "boat", "zones": [{"polygon": [[0,0],[1,0],[1,1]]}]}"#);
         match &cars.apply_twin(vec![("d".to_owned(), boats)])[0].outcome {
-            GraphOutcome::Refused { message, .. } => assert!(message.contains("'boat' is not detected here, only car, dog: "), "{message}"),
+            GraphOutcome::Refused { message, .. } => assert!(
+                message.contains("'boat' is not detected here, only car, dog: "),
+                "{message}"
+            ),
             other => panic!("{other:?}"),
         }
         let names = |words: [&str; 2]| Some(words.map(str::to_owned).to_vec());
         assert_eq!(cars.classes_of_file(), names(["car", "dog"]));
         assert_eq!(with(&[]).classes_of_file(), names(["dog", "person"]));
-        assert_eq!(LiveOperations::new(OperationSet::whole_frame(), Vec::new()).classes_of_file(), None);
+        assert_eq!(
+            LiveOperations::new(OperationSet::whole_frame(), Vec::new()).classes_of_file(),
+            None
+        );
     }
 
     #[test]

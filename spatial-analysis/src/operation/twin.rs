@@ -56,7 +56,8 @@ impl Twin {
                 // Null is how a twin's member is deleted.
                 Value::Null => continue,
                 _ => {
-                    twin.enabled.push((name.clone(), Err(OperationError::NotAnObject)));
+                    twin.enabled
+                        .push((name.clone(), Err(OperationError::NotAnObject)));
                     continue;
                 }
             };

@@ -142,6 +142,25 @@ async fn a_stream_whose_operation_is_gone_ends_and_one_with_its_own_goes_on() {
     assert_eq!(events_of(&mut again, 0..60).await.len(), 2);
 }
 
+#[tokio::test]
+async fn a_stream_names_its_operation_by_a_camera_alone_and_follows_it() {
+    let source = Changing::new(NEAR);
+    let extension = extension(&source);
+    let camera = info().with_configuration(r#"{"VIDEO_SOURCE_ID": "camera 2"}"#);
+    let mut stream = extension.open(&camera).await.unwrap();
+    assert_eq!(events_of(&mut stream, 0..60).await.len(), 2);
+    source.set(None);
+    let error = seen_at(&mut stream, 60).await.unwrap_err();
+    assert_eq!(
+        error.downcast_ref(),
+        Some(&StreamError::Withdrawn("nothing for 'camera 2'".to_owned()))
+    );
+    match extension.open(&camera).await.map(drop) {
+        Err(ExtensionOpenError::Configuration(message)) => assert_eq!(message, "nothing for 'camera 2'"),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_wrong_graph_of_a_twin_does_not_keep_the_others_from_being_read() {
     let twin = format!(
