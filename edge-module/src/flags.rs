@@ -20,6 +20,7 @@ pub fn parse_size(text: &str) -> Result<(u32, u32), String> {
 /// # Errors
 ///
 /// A message for the user.
+#[cfg(feature = "spatial-analysis")]
 pub fn parse_score(text: &str) -> Result<f32, String> {
     let score = text
         .trim()
@@ -111,6 +112,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "spatial-analysis")]
     #[test]
     fn a_score_is_from_0_to_1() {
         assert_eq!((parse_score("0.3"), parse_score(" 1 ")), (Ok(0.3), Ok(1.0)));

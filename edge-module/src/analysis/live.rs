@@ -278,7 +278,10 @@ mod tests {
     }
 
     fn wrong(name: &str) -> NamedReading {
-        (name.to_owned(), Err(OperationError::NothingToWatch))
+        (
+            name.to_owned(),
+            Err(OperationError::NothingToWatch { found: Vec::new() }),
+        )
     }
 
     /// The zone that a stream watches, or the names that it is told.
