@@ -353,14 +353,17 @@ mod tests {
         assert_eq!(classes(&cars, "a"), Some(vec!["car".to_owned()]));
         assert_eq!(classes(&cars, "b"), Some(vec!["dog".to_owned()]));
         assert_eq!(classes(&cars, "c"), Some(vec!["car".to_owned()]));
-        let dogs = Operation::from_json(r#"{"classes": "dog", "zones": [{"polygon": [[0,0],[1,0],[1,1]]}]}"#);
+        let dogs = Operation::from_json(
+            r#"{"classes": "dog", "zones": [{"name": "z", "polygon": [[0,0],[1,0],[1,1]]}]}"#,
+        );
         let changes = with(&["car"]).apply_twin(vec![("d".to_owned(), dogs)]);
         assert!(
             matches!(changes[0].outcome, GraphOutcome::Created(_)),
             "the file has one of dogs"
         );
-        let boats =
-            Operation::from_json(r#"{"classes": "boat", "zones": [{"polygon": [[0,0],[1,0],[1,1]]}]}"#);
+        let boats = Operation::from_json(
+            r#"{"classes": "boat", "zones": [{"name": "z", "polygon": [[0,0],[1,0],[1,1]]}]}"#,
+        );
         match &cars.apply_twin(vec![("d".to_owned(), boats)])[0].outcome {
             GraphOutcome::Refused { message, .. } => assert!(
                 message.contains("'boat' is not detected here, only car, dog: "),
