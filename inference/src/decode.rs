@@ -19,10 +19,6 @@ mod yolov8;
 
 use crate::letterbox::LetterboxTransform;
 use crate::model::{ModelFamily, ModelSpec, SpecError};
-#[cfg_attr(
-    not(any(feature = "rten", feature = "ort")),
-    expect(unused_imports, reason = "backends compare boxes")
-)]
 pub(crate) use found::Candidate;
 use found::Found;
 use lva_media_types::Detection;

@@ -30,6 +30,7 @@ pub(crate) enum ImageElement {
 ///
 /// Networks that map boxes back to the camera's picture are told that this picture is their own input: boxes then come
 /// in pixels of the input, as those of all others.
+#[cfg(any(feature = "rten", feature = "ort", test))]
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ExtraInput {
     pub(crate) name: String,
@@ -152,6 +153,7 @@ impl ImageInput {
     }
 
     /// The other inputs, for pictures of a size.
+    #[cfg(any(feature = "rten", feature = "ort", test))]
     pub(crate) fn extras(
         &self,
         graph: &ModelGraph,
@@ -163,6 +165,7 @@ impl ImageInput {
     }
 }
 
+#[cfg(any(feature = "rten", feature = "ort", test))]
 fn extra(input: &TensorInfo, width: u32, height: u32) -> Result<ExtraInput, InputError> {
     let unknown = || InputError::Extra {
         found: input.to_string(),
