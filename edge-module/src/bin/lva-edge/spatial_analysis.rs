@@ -73,8 +73,8 @@ pub(crate) struct Args {
 /// The hub whose twin has the operations.
 #[derive(clap::Args)]
 struct HubArgs {
-    /// Configuration file as `lva-edge module --print-config` explains it, of which [module] name and data and [hub] count.
-    /// Flags win over it.
+    /// Configuration file as `lva-edge module --print-config` explains it, of which name and data of the section module and
+    /// the section hub count. Flags win over it.
     #[arg(long, value_name = "FILE")]
     hub_config: Option<PathBuf>,
     /// Name of the module at a plain broker. Default: spatialAnalysis.
