@@ -54,7 +54,7 @@ for block in "$blocks"/*; do
     line=$((10#${name#*-}))
     count=$((count + 1))
     printf -- '--- %s:%d\n' "$file" "$line"
-    [ $dev = no ] || sed -i 's/^\(cargo .*\) --release /\1 /' "$block"
+    [ $dev = no ] || sed -i 's/\(cargo .*\) --release /\1 /' "$block"
     sed 's/^/    /' "$block"
     [ $list_only = no ] || continue
     started=$SECONDS
