@@ -4,8 +4,11 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{FlockOperation, flock};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// Largest file that is read.
 const MAX_FILE: u64 = 256 << 20;
@@ -32,6 +35,14 @@ pub enum DataError {
         /// The system's error.
         cause: std::io::Error,
     },
+}
+
+/// A JSON document with the number of its format.
+#[derive(Serialize, Deserialize)]
+struct Numbered<T> {
+    schema: u64,
+    #[serde(flatten)]
+    content: T,
 }
 
 /// The data directory of a module, locked for this process until it is dropped.
@@ -131,6 +142,54 @@ impl DataDirectory {
             .and_then(|()| std::fs::rename(&unfinished, &path))
             .and_then(|()| File::open(&self.path)?.sync_all());
         written.map_err(io("write", &path))
+    }
+
+    /// The JSON document `what` of a file, where it has this format. One that cannot be read is set aside and logged: it never
+    /// stops a start. Blocks.
+    pub(crate) fn load<T: DeserializeOwned>(&self, name: &str, schema: u64, what: &str) -> Option<T> {
+        let read = match self.read(name) {
+            Ok(None) => return None,
+            Ok(Some(bytes)) => {
+                serde_json::from_slice::<Numbered<T>>(&bytes).map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        let why = match read {
+            Ok(found) if found.schema == schema => return Some(found.content),
+            Ok(found) => format!("it has schema {}, and this version reads {schema}", found.schema),
+            Err(why) => why,
+        };
+        match self.set_aside(name) {
+            Ok(aside) => tracing::error!(
+                "{what} cannot be read ({why}); it is kept as {}, and the next one is awaited",
+                aside.display()
+            ),
+            Err(error) => tracing::error!("{what} cannot be read ({why}), nor set aside: {error}"),
+        }
+        None
+    }
+
+    /// Replaces the file of a JSON document in this format.
+    ///
+    /// # Errors
+    ///
+    /// As [`replace`](Self::replace).
+    pub(crate) async fn store<T: Serialize + Send + 'static>(
+        self: &Arc<Self>,
+        name: &'static str,
+        schema: u64,
+        content: T,
+    ) -> Result<(), DataError> {
+        let data = Arc::clone(self);
+        let written = tokio::task::spawn_blocking(move || {
+            let bytes = serde_json::to_vec(&Numbered { schema, content });
+            let bytes = bytes.map_err(|error| data.failed("write", name, error))?;
+            data.replace(name, &bytes)
+        });
+        match written.await {
+            Ok(written) => written,
+            Err(panicked) => Err(self.failed("write", name, panicked)),
+        }
     }
 
     /// Renames a file that cannot be read, so that it is not lost. Returns its new name.

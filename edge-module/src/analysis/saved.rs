@@ -14,7 +14,6 @@ const SCHEMA: u64 = 1;
 
 #[derive(Serialize, Deserialize)]
 struct Content {
-    schema: u64,
     version: u64,
     properties: Map<String, Value>,
 }
@@ -30,50 +29,22 @@ impl SavedTwin {
 
     /// The saved properties with their version. Those that cannot be read are set aside, and never stop a start. Blocks.
     pub(super) fn restore(&self) -> Option<(u64, Map<String, Value>)> {
-        let read = match self.0.read(FILE) {
-            Ok(None) => return None,
-            Ok(Some(content)) => {
-                serde_json::from_slice::<Content>(&content).map_err(|error| error.to_string())
-            }
-            Err(error) => Err(error.to_string()),
-        };
-        let why = match read {
-            Ok(saved) if saved.schema == SCHEMA => {
-                tracing::info!(
-                    version = saved.version,
-                    "the last twin is in force until the hub sends it again"
-                );
-                return Some((saved.version, saved.properties));
-            }
-            Ok(saved) => format!("it has schema {}, and this version reads {SCHEMA}", saved.schema),
-            Err(why) => why,
-        };
-        match self.0.set_aside(FILE) {
-            Ok(aside) => tracing::error!(
-                "the last twin cannot be read ({why}); it is kept as {}, and the hub's is awaited",
-                aside.display()
-            ),
-            Err(error) => tracing::error!("the last twin cannot be read ({why}), nor set aside: {error}"),
-        }
-        None
+        let saved: Content = self.0.load(FILE, SCHEMA, "the last twin")?;
+        tracing::info!(
+            version = saved.version,
+            "the last twin is in force until the hub sends it again"
+        );
+        Some((saved.version, saved.properties))
     }
 
     /// Saves what the hub has sent. A failure is logged.
     pub(super) async fn save(&self, desired: Desired) {
         let saved = Content {
-            schema: SCHEMA,
             version: desired.version,
             properties: desired.properties,
         };
-        let data = Arc::clone(&self.0);
-        let written = tokio::task::spawn_blocking(move || {
-            let content = serde_json::to_vec(&saved).map_err(|error| data.failed("write", FILE, error))?;
-            data.replace(FILE, &content)
-        });
-        match written.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!("the twin cannot be saved: {error}"),
-            Err(error) => tracing::error!("the twin cannot be saved: {error}"),
+        if let Err(error) = self.0.store(FILE, SCHEMA, saved).await {
+            tracing::error!("the twin cannot be saved: {error}");
         }
     }
 }

@@ -1,7 +1,5 @@
 //! The file of the desired properties.
 
-use std::sync::Arc;
-
 use lva_hub::twin::Desired;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -15,7 +13,6 @@ const SCHEMA: u64 = 1;
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
-    schema: u64,
     version: u64,
     properties: Map<String, Value>,
     /// Where a plain broker does not have them yet.
@@ -44,39 +41,21 @@ pub(super) struct Loaded {
 impl Shared {
     /// `None` where there is no file that can be read; such a file is set aside.
     pub(super) fn load(&self) -> Option<Loaded> {
-        let read = match self.data.read(FILE) {
-            Ok(None) => return None,
-            Ok(Some(content)) => serde_json::from_slice::<Saved>(&content).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        let why = match read {
-            Ok(saved) if saved.schema == SCHEMA => {
-                let version = saved.version;
-                match &self.owner {
-                    TwinOwner::Hub(_) => {
-                        tracing::info!(version, "the last twin is in force until the hub sends it again");
-                    }
-                    _ => tracing::info!(version, "the desired properties of the last run are in force"),
-                }
-                return Some(Loaded {
-                    desired: Desired::new(saved.properties, version),
-                    unpublished: saved.unpublished.map(|unpublished| {
-                        let replaced = unpublished.replaced;
-                        replaced.map(|replaced| Desired::new(replaced.properties, replaced.version))
-                    }),
-                });
+        let saved: Saved = self.data.load(FILE, SCHEMA, "the last twin")?;
+        let version = saved.version;
+        match &self.owner {
+            TwinOwner::Hub(_) => {
+                tracing::info!(version, "the last twin is in force until the hub sends it again");
             }
-            Ok(saved) => format!("it has schema {}, and this version reads {SCHEMA}", saved.schema),
-            Err(why) => why,
-        };
-        match self.data.set_aside(FILE) {
-            Ok(aside) => tracing::error!(
-                "the last twin cannot be read ({why}); it is kept as {}, and the next one is awaited",
-                aside.display()
-            ),
-            Err(error) => tracing::error!("the last twin cannot be read ({why}), nor set aside: {error}"),
+            _ => tracing::info!(version, "the desired properties of the last run are in force"),
         }
-        None
+        Some(Loaded {
+            desired: Desired::new(saved.properties, version),
+            unpublished: saved.unpublished.map(|unpublished| {
+                let replaced = unpublished.replaced;
+                replaced.map(|replaced| Desired::new(replaced.properties, replaced.version))
+            }),
+        })
     }
 
     /// Replaces the file.
@@ -86,7 +65,6 @@ impl Shared {
         unpublished: Option<Option<Desired>>,
     ) -> Result<(), DataError> {
         let saved = Saved {
-            schema: SCHEMA,
             version: desired.version,
             properties: desired.properties,
             unpublished: unpublished.map(|replaced| Unpublished {
@@ -96,20 +74,14 @@ impl Shared {
                 }),
             }),
         };
-        let data = Arc::clone(&self.data);
-        let written = tokio::task::spawn_blocking(move || {
-            let content = serde_json::to_vec(&saved).map_err(|error| data.failed("write", FILE, error))?;
-            data.replace(FILE, &content)
-        });
-        match written.await {
-            Ok(written) => written,
-            Err(panicked) => Err(self.data.failed("write", FILE, panicked)),
-        }
+        self.data.store(FILE, SCHEMA, saved).await
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::config::EventsConfig;
     use crate::data::DataDirectory;
