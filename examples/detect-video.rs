@@ -16,7 +16,7 @@ use std::time::Instant;
 /// median score, and the median detection time of a frame. With --boxes, one line per frame comes first:
 /// {"frame":0,"detections":[[left,top,width,height,score],…]} in fractions of the picture.
 ///
-/// With --explain, says what the model was recognised as, and ends.
+/// With --explain, prints what the model was recognised as, and ends.
 ///
 /// Example: detect-video --video street.mp4 --model FastestDet.onnx --score 0.5
 #[derive(Parser)]
@@ -25,7 +25,7 @@ struct Args {
     /// The video file: H.264 or H.265 in MP4, MOV or MKV, or MJPEG.
     #[arg(long, required_unless_present = "explain")]
     video: Option<PathBuf>,
-    /// Say what the model is recognised as, and why, without running it.
+    /// Print what the model is recognised as, and why, without running it.
     #[arg(long)]
     explain: bool,
     #[command(flatten)]

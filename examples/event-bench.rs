@@ -85,10 +85,10 @@ async fn main() -> anyhow::Result<()> {
     let mosquitto = Mosquitto::start(directory.path())?;
     let (camera_log, broker_log) = (CameraLog::default(), BrokerLog::default());
     let video = args.video.canonicalize()?;
-    let folder = video.parent().context("the video has no directory")?;
+    let video_directory = video.parent().context("the video has no directory")?;
     let name = video.file_name().and_then(|name| name.to_str());
     let name = name.context("the video's name is not UTF-8")?;
-    let camera = Simulator::start(SimulatorOptions::new(folder)).await?;
+    let camera = Simulator::start(SimulatorOptions::new(video_directory)).await?;
     let camera_tap = Tap::start(camera.address(), {
         let log = camera_log.clone();
         move || ((), log.watch())

@@ -71,7 +71,7 @@ struct Args {
     /// Topic of the events. Default: an ARM id with an empty subscription.
     #[arg(long)]
     topic: Option<String>,
-    /// Most frames per second for the extension. Default: 15, or what the operations and topology of --operations say.
+    /// Most frames per second for the extension. Default: 15, or the rate in the operations and topology of --operations.
     #[arg(long)]
     frame_rate: Option<String>,
     /// Operations file; its topologyFile is relative to it. Its instances get the addresses of this run.

@@ -64,7 +64,7 @@ impl<'a> BitReader<'a> {
         Some(value)
     }
 
-    /// Passes over so many bits.
+    /// Skips so many bits.
     pub fn skip(&mut self, count: u32) -> Option<()> {
         (0..count).try_for_each(|_| self.flag().map(drop))
     }

@@ -1,6 +1,6 @@
 use lva_media_types::VideoCodec;
 
-/// What the first bytes of a NAL unit tell.
+/// What the first bytes of a NAL unit hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NalHeader {

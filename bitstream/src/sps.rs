@@ -9,7 +9,7 @@ use lva_media_types::limits::MAX_PICTURE_SIDE;
 use self::vui::timing;
 use crate::{BitReader, NalHeader, NalKind, ParameterSetKind};
 
-/// What a sequence parameter set tells of its pictures. Everything in it was checked against its range.
+/// What a sequence parameter set describes of its pictures. Everything in it was checked against its range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sps {
@@ -118,7 +118,7 @@ impl Sps {
         self.profile
     }
 
-    /// Main profile, level 4, 8 bits, 4:2:0, one nested layer: what a configuration record says of an SPS that cannot be
+    /// Main profile, level 4, 8 bits, 4:2:0, one nested layer: what a configuration record has for an SPS that cannot be
     /// read.
     pub(crate) fn of_hevc_main() -> Self {
         Self {

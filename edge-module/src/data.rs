@@ -104,7 +104,7 @@ impl DataDirectory {
     ///
     /// # Errors
     ///
-    /// [`DataError::Io`], also for a file of more than 256 MiB, and for what is no file.
+    /// [`DataError::Io`], also for a file of more than 256 MiB, and for what is not a file.
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, DataError> {
         let path = self.file(name);
         let found = match std::fs::metadata(&path) {

@@ -31,7 +31,7 @@ use crate::twin::{ModuleTwin, TwinOwner};
 /// Most bytes of the entries of a list in one answer: hubs carry 128 KiB, of which the rest of the answer takes little.
 const PAGE_BYTES: usize = 126 << 10;
 
-/// Most that a stop takes longer with a hub: five seconds for the last events, and some for the goodbye and the disk.
+/// Most that a stop takes longer with a hub: five seconds for the last events, and some for DISCONNECT and the disk.
 const HUB_STOP_LIMIT: Duration = Duration::from_secs(12);
 
 /// Why a module cannot start; for the operator to fix.
@@ -216,7 +216,7 @@ impl EdgeModuleBuilder {
     }
 }
 
-/// A module with a hub works without a server that nobody asked for, as where two modules share a machine's network.
+/// A module with a hub works without a server that was not configured, as where two modules share a machine's network.
 fn or_without(
     bound: Result<BoundListener, ListenError>,
     is_optional: bool,
@@ -321,7 +321,7 @@ impl EdgeModule {
         self.hub.as_ref().map(HubConnection::state)
     }
 
-    /// Waits until the connection to the hub has ended for good though nobody asked for it, which a fault of the program
+    /// Waits until the connection to the hub has ended for good without a stop, which a fault of the program
     /// alone does: stop, and start again. Waits for ever where there is no hub.
     pub async fn hub_ended(&self) {
         match self.hub_state() {

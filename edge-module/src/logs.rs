@@ -54,7 +54,7 @@ impl LogControl {
     /// Logs these levels and categories; what is `None` is as configured.
     pub(crate) fn set(&self, level: Option<LogLevel>, categories: Option<LogCategories>) {
         let wanted = wanted(&self.configured, level, categories);
-        // Both cannot happen: the text is made of known words, and the log lives as long as the program.
+        // Both cannot happen: the filter is made of known words, and the log lives as long as the program.
         let changed = filter(&wanted).map(|filter| self.filter.reload(filter));
         if !matches!(changed, Ok(Ok(()))) {
             tracing::warn!("the log level cannot be changed");
@@ -195,7 +195,7 @@ pub fn flush() {
     }
 }
 
-/// Lines that were lost because nobody read them, or the output failed.
+/// Lines that were lost because they were not read in time, or the output failed.
 pub fn lost_lines() -> u64 {
     OUTPUT.get().map_or(0, LogWriter::lost)
 }

@@ -131,7 +131,7 @@ impl Collector for ModuleCollector {
             hub::encode(encoder, hub)?;
         }
         let lost = std::iter::once((Labels::new(), crate::logs::lost_lines()));
-        let help = "Lines of the log that nobody read in time";
+        let help = "Lines of the log that were not read in time";
         counters(encoder, "lva_edge_log_lines_lost", help, lost)?;
         process(encoder)
     }

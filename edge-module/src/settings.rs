@@ -293,7 +293,7 @@ impl LiveSettings {
     }
 }
 
-/// What the twin says, even if it is nothing; else what is configured.
+/// The twin's value, even an empty one; else the configured one.
 fn either(twin: &Option<String>, configured: &str) -> Option<String> {
     let text = twin.as_deref().unwrap_or(configured);
     Some(text.to_owned()).filter(|text| !text.is_empty())

@@ -109,7 +109,7 @@ codes! {
     MemberMissingInGeneration,
     /// A member has no effect next to the others.
     MemberIgnored,
-    /// Another form than the contract's, whose meaning is plain; the message says how it was read.
+    /// Another form than the contract's, whose meaning is plain; the message describes how it was read.
     OtherForm,
     /// A member that no type of the contract has; it is kept and has no effect.
     UnknownMember,

@@ -1,7 +1,7 @@
 //! Documents in other forms than the contract's, whose meaning is plain: what people keep around them, and members under
 //! other names.
 //!
-//! A document is read in the contract's form from here on. What was read otherwise is said by a finding, and findings
+//! A document is read in the contract's form from here on. What was read otherwise is reported by a finding, and findings
 //! point into the document as it was written.
 
 mod envelope;
@@ -40,7 +40,7 @@ pub(crate) struct Form {
     base: String,
     /// By pointer, members that have another name there; `None` for a level that is not there.
     renamed: BTreeMap<String, Option<String>>,
-    /// What to say about it: pointer as written, and message.
+    /// What to report: pointer as written, and message.
     notes: Vec<(String, String)>,
 }
 
@@ -79,7 +79,7 @@ impl Form {
         self.notes.push((pointer, message.into()));
     }
 
-    /// Adds what there is to say.
+    /// Adds a finding for each note.
     pub(crate) fn report(&self, document: DocumentKind, findings: &mut Findings) {
         findings.in_document(document);
         for (pointer, message) in &self.notes {

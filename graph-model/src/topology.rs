@@ -18,7 +18,7 @@ use lva_media_types::SecretString;
 /// Reading is tolerant as the original was: members and words without case, numbers and booleans as strings,
 /// `${}` anywhere, a byte-order mark. Where the meaning is plain, other forms are read too, and held in the contract's:
 /// a topology in a method call, in its answer, in a wrapper or a resource template, and members as the Python packages
-/// write them. Findings say how, and point into the document as it was written. A topology that was read may still be
+/// write them. Findings report how, and point into the document as it was written. A topology that was read may still be
 /// wrong: [`validate`](Self::validate) reports everything.
 #[derive(Clone)]
 pub struct Topology {

@@ -216,7 +216,7 @@ impl Module {
     /// Activation answers when the instance runs, before its camera answers: events report whether the camera can be reached,
     /// and reconnecting goes on without limit by default. Deactivation answers when all recordings are complete. Dropping the
     /// future interrupts neither.
-    #[must_use = "the status tells whether the method succeeded"]
+    #[must_use = "the status shows whether the method succeeded"]
     pub async fn invoke(&self, method: &str, payload: &Value) -> (u16, Value) {
         let answer = match MethodCall::parse(method, payload) {
             Ok(call) => self.call(&call).await,

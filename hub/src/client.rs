@@ -170,7 +170,7 @@ fn runtime_now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// Runs the client's task, and tells when it ends by a panic.
+/// Runs the client's task, and reports when it ends by a panic.
 async fn supervise(run: impl Future<Output = ()>, state: watch::Sender<ConnectionState>) {
     struct TaskEnd(watch::Sender<ConnectionState>);
 

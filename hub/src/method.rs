@@ -313,7 +313,7 @@ mod tests {
         assert_eq!(
             methods.expire(now + 100 * SECOND),
             [],
-            "nobody waits for call {second}"
+            "no caller waits for call {second}"
         );
         assert_eq!(methods.in_progress(), 0);
     }

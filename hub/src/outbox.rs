@@ -53,7 +53,7 @@ impl OutboxOptions {
     }
 
     /// Longest wait of an event. Default 14 days. Events age while the machine is on: neither by a step of its clock, whether
-    /// the outbox is open or not, nor while the machine is off or sleeps, since only a clock that may be wrong says for how
+    /// the outbox is open or not, nor while the machine is off or sleeps, since only a clock that may be wrong shows how
     /// long that was. An event that was made before the clock was first set (before 2020) does not age.
     #[must_use]
     pub fn with_max_age(mut self, age: Duration) -> Self {
@@ -327,7 +327,7 @@ mod tests {
         outbox.push(event(1)).unwrap();
         assert!(!outbox.flush_within(Duration::from_millis(1)).await);
         drop(outbox);
-        // Nor where nobody asked before.
+        // Nor where nothing waited before.
         drop(Outbox::that_is_stuck());
     }
 

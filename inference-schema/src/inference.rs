@@ -299,7 +299,7 @@ impl Entity {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(expecting = "an object")]
 pub struct TextContent {
-    /// The text.
+    /// The string.
     #[serde(deserialize_with = "string")]
     pub value: String,
     /// Its language; empty: unknown.

@@ -152,7 +152,7 @@ impl OutputDecoder {
         Ok(first)
     }
 
-    /// Checks the shapes; the number of frames, if they tell it.
+    /// Checks the shapes; the number of frames, if they hold it.
     fn frames(&self, outputs: &[OutputView<'_>]) -> Result<Option<usize>, DecodeError> {
         let rules = &self.rules;
         match self.family {

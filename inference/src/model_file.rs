@@ -15,7 +15,7 @@ pub use kind::ForeignFile;
 /// Largest model, weights included, in bytes: the limit of the format (2 GiB).
 pub const MAX_MODEL_BYTES: u64 = (1 << 31) - 1;
 
-/// An ONNX model in memory, with its weights, and what it says about itself.
+/// An ONNX model in memory, with its weights, and how it describes itself.
 ///
 /// Weights in other files are read from the directory of the model only, and put into the model, so that every runtime
 /// takes it.
@@ -86,7 +86,7 @@ impl ModelFile {
         })
     }
 
-    /// What the file says about its network.
+    /// How the file describes its network.
     pub fn graph(&self) -> &ModelGraph {
         &self.graph
     }
@@ -112,7 +112,7 @@ impl ModelFile {
         stem.map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned())
     }
 
-    /// What the file says, and the model as one message, weights included.
+    /// The file's description, and the model as one message, weights included.
     #[cfg(any(feature = "rten", feature = "ort"))]
     pub(crate) fn into_parts(self) -> (ModelGraph, Cow<'static, [u8]>) {
         (self.graph, self.bytes)
@@ -174,7 +174,7 @@ fn label(path: &Option<PathBuf>) -> String {
     }
 }
 
-/// Why a file is no usable model. The operator has to act; a retry with the same file does not help.
+/// Why a file is not a usable model. The operator has to act; a retry with the same file does not help.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelFileError {

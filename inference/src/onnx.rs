@@ -1,4 +1,4 @@
-//! What an ONNX file says about itself: inputs, outputs, operators, metadata. Weights are skipped, not copied.
+//! How an ONNX file describes itself: inputs, outputs, operators, metadata. Weights are skipped, not copied.
 //!
 //! Field numbers are those of `onnx.proto` (github.com/onnx/onnx, IR versions 3 to 12).
 
@@ -22,7 +22,7 @@ const MAX_NAME: usize = 512;
 /// Dimensions of a tensor that are kept.
 const MAX_RANK: usize = 16;
 
-/// What an ONNX file says about its network, without the weights.
+/// How an ONNX file describes its network, without the weights.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ModelGraph {
     pub(crate) inputs: Vec<TensorInfo>,

@@ -1,4 +1,4 @@
-//! From a model's file to its description: what can be known is read, what cannot is said and can be overridden.
+//! From a model's file to its description: what can be known is read, what cannot is reported and can be overridden.
 
 mod names;
 mod paddle_config;
@@ -186,7 +186,7 @@ impl ModelFile {
     ///
     /// # Errors
     ///
-    /// [`RecognitionError`] says what was seen, and what it may be.
+    /// [`RecognitionError`] reports what was seen, and what it may be.
     pub fn recognise(&self, overrides: &ModelOverrides) -> Result<Recognition, RecognitionError> {
         let graph = self.graph();
         rules::check_task(graph)?;
@@ -321,12 +321,12 @@ impl ModelFile {
     }
 }
 
-/// What a graph does not tell of a family's preprocessing, and how to correct it.
+/// What a graph does not contain of a family's preprocessing, and how to correct it.
 fn assumed(family: ModelFamily) -> Option<&'static str> {
     match family {
         ModelFamily::Paddle => Some(
             "PP-YOLOE's normalisation is assumed; PP-YOLOE+ has none (mean 0,0,0 and deviation 1,1,1), and infer_cfg.yml \
-             beside the model tells",
+             beside the model has it",
         ),
         ModelFamily::YoloX | ModelFamily::YoloXDecoded => Some(
             "weights of YOLOX before 0.1.1 take RGB with ImageNet's mean and deviation: give order, scale, mean and deviation",

@@ -1,4 +1,4 @@
-//! The words that several crates speak: media time, boxes, pixel formats, codecs, limits, credentials.
+//! The types that several crates share: media time, boxes, pixel formats, codecs, limits, credentials.
 //!
 //! **Values only.** Nothing here reads a clock, a socket or a file, and nothing knows a wire or JSON form: a crate whose
 //! contract has one converts at its own border.

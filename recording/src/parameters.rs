@@ -29,7 +29,7 @@ pub(crate) fn video(track: &VideoTrack) -> Result<Parameters, Error> {
 pub(crate) fn audio(track: &AudioTrack) -> Result<Parameters, Error> {
     let (id, frame_size) = match track.codec {
         AudioCodec::Aac => (Id::AAC, 1024), // of AAC-LC, what cameras send
-        AudioCodec::Opus => (Id::OPUS, 0),  // each packet tells it
+        AudioCodec::Opus => (Id::OPUS, 0),  // each packet has it
     };
     let mut parameters = with_extra_data(media::Type::Audio, id, &track.extra_data)?;
     // SAFETY: `with_extra_data` has checked that the pointer is not null; there is no other reference to it.

@@ -33,7 +33,7 @@ const MAX_REORDER: u64 = 2 * MediaTime::TICKS_PER_SECOND;
 /// clock: media time comes from the units, and the delay before a failed disk is retried is media time, too.
 pub struct Recorder<S: ClipStore = ClipDirectory> {
     output: ClipOutput<S>,
-    /// `None` until the camera has told them.
+    /// `None` until the camera has described them.
     tracks: Option<Tracks>,
     trigger: Trigger,
     pre_roll: PreRoll,

@@ -59,8 +59,8 @@ pub enum CameraEvent {
 }
 
 impl CameraEvent {
-    /// What a decoder and a recording have to know of the video whose units come from here on, where the event tells it: a
-    /// session began, or parameters changed. Where a camera tells them with its pictures, that is the second.
+    /// What a decoder and a recording have to know of the video whose units come from here on, where the event has it: a
+    /// session began, or parameters changed. Where a camera sends them with its pictures, that is the second.
     pub fn video(&self) -> Option<VideoParameters> {
         let streams = match self {
             Self::Established { streams, .. } => streams.as_slice(),

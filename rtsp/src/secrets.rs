@@ -73,7 +73,7 @@ impl Secrets {
         self.0.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     }
 
-    /// The text without these secrets, without user and password of any address in it, and without values that look like
+    /// `text` without these secrets, without user and password of any address in it, and without values that look like
     /// secrets.
     pub(crate) fn mask(&self, text: &str) -> String {
         let mut masked = without_user_info(text);
@@ -106,7 +106,7 @@ pub(crate) fn without_secret_values(text: &str) -> String {
     out
 }
 
-/// The values of all members of a text's queries and paths whose names look like secrets, in their order.
+/// The values of all members of queries and paths in `text` whose names look like secrets, in their order.
 fn secret_values(text: &str) -> impl Iterator<Item = &str> {
     secret_ranges(text).filter_map(|range| text.get(range))
 }
@@ -169,7 +169,7 @@ fn without_user_info(text: &str) -> String {
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + 3);
         out.push_str(before);
-        // Up to the next address first: else a text of many of them would be read as many times.
+        // Up to the next address first: else text with many of them would be read as many times.
         let (address, _) = after.split_once("://").unwrap_or((after, ""));
         let end = address
             .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>'))

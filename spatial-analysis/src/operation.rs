@@ -51,7 +51,7 @@ const WITHOUT_EFFECT: [(&str, &str); 21] = [
     ("VIDEO_URL", "not opened, frames come from the client"),
     (
         "BINDING_ADDRESS",
-        "not applied, the server's own options say where it listens",
+        "not applied, the server's own options set where it listens",
     ),
     ("VICA_NODE_CONFIG", "not applied, the server chooses its detector"),
     (
@@ -217,8 +217,8 @@ impl Operation {
         }
     }
 
-    /// Reads the same, each by itself: an operation that cannot be read does not keep the others from being used. It is no error
-    /// that none is enabled.
+    /// Reads the same, each by itself: an operation that cannot be read does not keep the others from being used. It is not an
+    /// error that none is enabled.
     ///
     /// # Errors
     ///
@@ -237,7 +237,7 @@ impl Operation {
         };
         let enabled = std::mem::take(&mut twin.enabled);
         let each = enabled.into_iter().map(|(name, members)| {
-            // What is said of the document belongs to its first operation.
+            // What is reported of the document belongs to its first operation.
             let findings = std::mem::take(&mut findings);
             let read = members.and_then(|members| Self::from_members(members, true, findings));
             (name, read)
@@ -413,7 +413,7 @@ impl Operation {
     }
 }
 
-/// The camera of a configuration that names one and says nothing else.
+/// The camera of a configuration that names one and has nothing else.
 pub(crate) fn camera_alone(configuration: &str) -> Option<String> {
     let text = configuration.trim_start_matches('\u{feff}').trim();
     // Nothing that is longer is alone.

@@ -137,7 +137,7 @@ struct LineStats {
 pub(super) struct PositionSample {
     pub(super) time: u64,
     pub(super) at: Vec2,
-    /// The same point of the box as the detector gave it: it jitters, and does not go on where somebody stops.
+    /// The same point of the box as the detector gave it: it jitters, and does not go on where a person stops.
     pub(super) given: Vec2,
     /// Height of the person, in units of the frame's width.
     pub(super) height: f64,

@@ -72,7 +72,7 @@ impl AnalysisArgs {
         self.auth.as_ref().or(self.auth_file.as_ref())
     }
 
-    /// The options of a session: what the flags say, where an operation says nothing itself.
+    /// The options of a session: the values of the flags, where an operation has none.
     pub(super) fn options(&self) -> AnalysisOptions {
         let base = AnalysisOptions::default();
         let mut tracker = self.model.tracker();

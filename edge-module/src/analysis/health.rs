@@ -1,4 +1,4 @@
-//! What the original container told of its health, under its names: to the log, and to a hub.
+//! What the original container reported of its health, under its names: to the log, and to a hub.
 
 use std::fmt;
 use std::sync::Arc;
@@ -146,7 +146,7 @@ impl fmt::Display for HealthEvent<'_> {
     }
 }
 
-/// At most so many bytes of a text, cut between characters.
+/// At most so many bytes of a string, cut between characters.
 pub(super) fn shortened(text: &str, limit: usize) -> String {
     match text.char_indices().find(|(at, c)| at + c.len_utf8() > limit) {
         None => text.to_owned(),
@@ -183,10 +183,10 @@ impl Health {
         for finding in operation.findings() {
             tracing::info!("{about}: {finding}");
         }
-        self.tell(HealthEvent::GraphCreationSuccess { graph, operation });
+        self.emit(HealthEvent::GraphCreationSuccess { graph, operation });
     }
 
-    pub(super) fn tell(&self, event: HealthEvent<'_>) {
+    pub(super) fn emit(&self, event: HealthEvent<'_>) {
         match event.is_error() {
             true => tracing::error!("{event}"),
             false => tracing::info!("{event}"),

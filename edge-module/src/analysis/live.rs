@@ -284,7 +284,7 @@ mod tests {
         )
     }
 
-    /// The zone that a stream watches, or the names that it is told.
+    /// The zone that a stream watches, or the error with the names of the others.
     fn zone_of(operations: &LiveOperations, instance: &str, node: &str) -> Result<String, String> {
         let found = operations.operation(&GraphIdentity::new(instance, node));
         found

@@ -17,7 +17,7 @@ use crate::flags::{parse_list, parse_score, parse_size, parse_three};
 pub struct ModelArgs {
     /// ONNX file of a detector. Default: the embedded model, which detects the people of the sample world.
     ///
-    /// What it is (family, size, classes) is found out from the file and said at the start; the options below correct it.
+    /// What it is (family, size, classes) is read from the file and logged at the start; the options below correct it.
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
     /// Family of the model, which defines its outputs: yolov8 (also 9 and 11), yolov5, yolov7, yolox, end-to-end, rt-detr,
@@ -145,7 +145,7 @@ pub enum ModelArgsError {
         /// The family.
         family: ModelFamily,
     },
-    /// The file is no usable model.
+    /// The file is not a usable model.
     #[error(transparent)]
     File(#[from] ModelFileError),
     /// What the model is cannot be found out.

@@ -99,7 +99,7 @@ impl AnalysisModule {
         let server = match AnalysisServer::serve(args, prepared, health.clone()).await {
             Ok(server) => server,
             Err(error) => {
-                health.tell(HealthEvent::Error {
+                health.emit(HealthEvent::Error {
                     message: &error.to_string(),
                 });
                 client.shutdown().await;
@@ -142,7 +142,7 @@ impl AnalysisModule {
             error = self.server.failed() => error,
             () = hub_ended => AnalysisServerError::HubEnded,
         };
-        self.server.tell_error(&error);
+        self.server.emit_error(&error);
         error
     }
 

@@ -88,7 +88,7 @@ impl Prepared {
         let operations = match &args.config {
             None => without_file,
             Some(path) => OperationSet::from_file(path).map_err(|cause| {
-                Health::default().tell(HealthEvent::GraphCreationFailed {
+                Health::default().emit(HealthEvent::GraphCreationFailed {
                     graph: "",
                     message: &cause.to_string(),
                 });
@@ -203,7 +203,7 @@ impl AnalysisServer {
         for url in &server.urls {
             tracing::info!("listening: {url}");
         }
-        health.tell(HealthEvent::AllGraphsStarted);
+        health.emit(HealthEvent::AllGraphsStarted);
         let counts = server.counts.clone();
         tokio::spawn(report(counts, operations, health, server.stopped()));
         Ok(server)
@@ -235,8 +235,8 @@ impl AnalysisServer {
         }
     }
 
-    pub(super) fn tell_error(&self, error: &AnalysisServerError) {
-        self.health.tell(HealthEvent::Error {
+    pub(super) fn emit_error(&self, error: &AnalysisServerError) {
+        self.health.emit(HealthEvent::Error {
             message: &error.to_string(),
         });
     }
@@ -256,10 +256,10 @@ impl AnalysisServer {
             }
         }
         if let Err(error) = &outcome {
-            self.tell_error(error);
+            self.emit_error(error);
         }
         tracing::info!("{}", self.counts);
-        self.health.tell(HealthEvent::Exit);
+        self.health.emit(HealthEvent::Exit);
         outcome
     }
 }
@@ -272,7 +272,7 @@ fn ended_early(ended: Result<Result<(), HostError>, JoinError>) -> AnalysisServe
     }
 }
 
-/// Tells the container's heartbeat and rates of each graph.
+/// Reports the container's heartbeat and rates of each graph.
 async fn report(
     counts: AnalysisCounts,
     operations: Arc<LiveOperations>,
@@ -295,7 +295,7 @@ async fn report(
         let now = operations.in_force().into_iter();
         let now: BTreeMap<_, _> = now.map(|(name, own)| (name, own.stats.read())).collect();
         for (graph, stats) in &now {
-            health.tell(HealthEvent::GraphHeartbeat {
+            health.emit(HealthEvent::GraphHeartbeat {
                 graph,
                 sessions: stats.sessions,
                 frames: stats.frames,
@@ -303,11 +303,11 @@ async fn report(
             if is_time_for_rates {
                 let earlier = before.get(graph).copied().unwrap_or_default();
                 let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
-                health.tell(HealthEvent::InputRate {
+                health.emit(HealthEvent::InputRate {
                     graph,
                     rate: rate(stats.frames, earlier.frames),
                 });
-                health.tell(HealthEvent::OutputRate {
+                health.emit(HealthEvent::OutputRate {
                     graph,
                     rate: rate(stats.events(), earlier.events()),
                 });

@@ -62,7 +62,7 @@ impl GraphsOfTwin {
             if let Some(now) = now {
                 let version = now.version;
                 if self.version.replace(version) != Some(version) {
-                    self.health.tell(HealthEvent::ConfigChange { version });
+                    self.health.emit(HealthEvent::ConfigChange { version });
                 }
                 let changes = self.apply(&now.properties);
                 // What is reported holds after a restart too.
@@ -83,12 +83,12 @@ impl GraphsOfTwin {
         }
         let changes = self.operations.apply_twin(graphs(desired));
         for change in &changes {
-            self.tell(change);
+            self.emit(change);
         }
         changes
     }
 
-    fn tell(&self, change: &GraphChange) {
+    fn emit(&self, change: &GraphChange) {
         let graph = &*change.name;
         match &change.outcome {
             GraphOutcome::Created(operation) | GraphOutcome::Changed(operation) => {
@@ -99,9 +99,9 @@ impl GraphsOfTwin {
                     tracing::warn!("the graph '{graph}' stays as it was");
                 }
                 self.health
-                    .tell(HealthEvent::GraphCreationFailed { graph, message });
+                    .emit(HealthEvent::GraphCreationFailed { graph, message });
             }
-            GraphOutcome::Removed => self.health.tell(HealthEvent::GraphCleanup { graph }),
+            GraphOutcome::Removed => self.health.emit(HealthEvent::GraphCleanup { graph }),
             GraphOutcome::Unchanged => {}
         }
     }
@@ -124,7 +124,7 @@ fn graphs(desired: &Map<String, Value>) -> Vec<NamedReading> {
     };
     let text = json!({ name: graphs }).to_string();
     Operation::each_from_twin(&text).unwrap_or_else(|error| {
-        // A twin has 32 KiB, so this is no hub's.
+        // A twin has 32 KiB, so this did not come from a hub.
         tracing::error!("the graphs cannot be read; at most {MAX_CONFIGURATION_BYTES} bytes can: {error}");
         vec![(name.to_owned(), Err(error))]
     })

@@ -70,7 +70,7 @@ impl WebhookConfig {
         });
         match address {
             Some(address) => Ok(Some(address)),
-            // The text may hold a secret.
+            // The value may hold a secret.
             None => Err(ConfigError::Value {
                 key: "webhook.url",
                 message: "write https://HOST[:PORT]/PATH, without user and password".into(),

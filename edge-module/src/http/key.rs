@@ -8,7 +8,7 @@ use crate::operations::{ServiceConnectionString, ServiceConnectionStringError};
 
 /// As hubs ask for.
 const MIN_KEY_BYTES: usize = 16;
-/// What tells a connection string from a bare key.
+/// What distinguishes a connection string from a bare key.
 const MEMBER: &str = "SharedAccessKey=";
 
 /// The key of a shared access policy. `Debug` hides it.
@@ -58,7 +58,7 @@ impl AccessKey {
     ///
     /// # Errors
     ///
-    /// [`AccessKeyError`]. No message holds a value of the text.
+    /// [`AccessKeyError`]. No message holds a value of the string.
     pub fn parse(text: &SecretString) -> Result<Self, AccessKeyError> {
         let own = match text.expose().contains(MEMBER) {
             true => {

@@ -15,7 +15,7 @@ use crate::config::{BrokerAddress, Config, ConfigError};
 const CONNECTION_STRING: &str = "EdgeHubConnectionString";
 const CERTIFICATES: &str = "EdgeModuleCACertificateFile";
 
-/// Why the hub that is configured cannot be used. The operator has to act; a hub that cannot be reached is no reason.
+/// Why the hub that is configured cannot be used. The operator has to act; a hub that cannot be reached is not such an error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HubError {

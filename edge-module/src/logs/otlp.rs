@@ -29,7 +29,7 @@ const OWN: [&str; 3] = ["opentelemetry", "hyper", "lva_client_transport"];
 pub(super) type Bridge = OpenTelemetryTracingBridge<SdkLoggerProvider, SdkLogger>;
 
 /// Sends lines to the collector at `endpoint` (`http://HOST:4318`), as those of `service` on `device`. A thread sends them
-/// each second or each 512; up to 2,048 wait, and further ones are lost, which the log tells at the end. Needs a runtime of
+/// each second or each 512; up to 2,048 wait, and further ones are lost, which the log reports at the end. Needs a runtime of
 /// tokio, which it uses as long as that lives.
 pub(super) fn start(
     endpoint: &str,
@@ -76,7 +76,7 @@ struct Client {
 
 impl Client {
     fn new(endpoint: &str) -> Result<Self, String> {
-        let uri: Uri = endpoint.parse().map_err(|_| "it is no URL")?;
+        let uri: Uri = endpoint.parse().map_err(|_| "it is not a URL")?;
         let host = uri
             .host()
             .filter(|host| !host.is_empty())
@@ -90,7 +90,7 @@ impl Client {
         let origin = match uri.scheme_str() {
             Some("http") => Origin::http(host, uri.port_u16().unwrap_or(4318)),
             Some("https") => Origin::https(host, uri.port_u16().unwrap_or(443)),
-            _ => return Err("it is no address of HTTP".into()),
+            _ => return Err("it is not an HTTP address".into()),
         };
         let limits = HttpLimits {
             exchange_timeout: TIMEOUT,

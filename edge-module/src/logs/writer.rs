@@ -20,7 +20,7 @@ pub(super) struct LogWriter {
 #[derive(Debug)]
 enum Entry {
     Line(Vec<u8>),
-    /// To be told when everything before is written.
+    /// Notified when everything before is written.
     Flush(mpsc::Sender<()>),
 }
 
@@ -101,7 +101,7 @@ mod tests {
     /// Generous, and reached only by a test that fails.
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    /// A reader that takes a line when the test says so.
+    /// A reader that takes a line when the test allows it.
     struct Reader {
         allowed: mpsc::Receiver<()>,
         read: mpsc::Sender<String>,
@@ -131,7 +131,7 @@ mod tests {
             log.write_all(format!("line {number:4}\n").as_bytes()).unwrap();
         }
         assert_eq!(log.lost(), 7);
-        assert!(!log.flush_within(Duration::from_millis(1)), "nobody reads");
+        assert!(!log.flush_within(Duration::from_millis(1)), "without a reader");
         for _ in 0..100 {
             allow.send(()).unwrap();
         }

@@ -89,7 +89,7 @@ pub enum ServiceError {
         origin: String,
         /// HTTP's status.
         status: u16,
-        /// What it says.
+        /// The error message of its body.
         message: String,
     },
     /// An answer of another form.
@@ -261,7 +261,7 @@ impl Service {
     }
 }
 
-/// The text of an error: the hub's is JSON in a member of JSON.
+/// The message of an error: the hub's is JSON in a member of JSON.
 fn message(body: &Value) -> Option<String> {
     let text = ["Message", "message"]
         .into_iter()

@@ -121,7 +121,7 @@ async fn graphs_reported(site: &mut Site) -> Value {
 }
 
 /// Whether the hub gets a health message of this name, for this graph, on the output of such messages.
-async fn told(site: &mut Site, name: &str) {
+async fn health_reported(site: &mut Site, name: &str) {
     let output = site
         .event(name, |event| {
             (event.property("eventType") == name).then(|| event.property("$.on").to_owned())
@@ -158,7 +158,7 @@ async fn a_twin_s_graphs_are_served_changed_live_and_a_wrong_one_is_reported_alo
     let message = states["gate"]["message"].as_str().unwrap();
     assert!(message.contains("personcrossingpolygon"), "{message}");
     for name in ["archon_graphCreationSuccess", "archon_graphCreationFailed"] {
-        told(&mut site, name).await;
+        health_reported(&mut site, name).await;
     }
     let mut door = opened(url.clone(), "door").await.unwrap();
     let mut hall = opened(url.clone(), "hall").await.unwrap();
@@ -173,7 +173,7 @@ async fn a_twin_s_graphs_are_served_changed_live_and_a_wrong_one_is_reported_alo
         .to_string();
     assert!(refused.contains("there are door, hall"), "{refused}");
 
-    // One is changed, one is mended, one is as it was.
+    // One is changed, one is corrected, one is as it was.
     let change = json!({"graphs": {"door": operation("porch"), "gate": operation("gate")}});
     site.notify(4, change);
     let running = json!({"state": "Running"});
@@ -181,7 +181,7 @@ async fn a_twin_s_graphs_are_served_changed_live_and_a_wrong_one_is_reported_alo
         graphs_reported(&mut site).await,
         json!({"door": running, "gate": running, "hall": running})
     );
-    told(&mut site, "archon_configchange").await;
+    health_reported(&mut site, "archon_configchange").await;
     assert_eq!(
         frame(&mut door).await.unwrap() + frame(&mut hall).await.unwrap(),
         34
@@ -200,7 +200,7 @@ async fn a_twin_s_graphs_are_served_changed_live_and_a_wrong_one_is_reported_alo
         (&states["hall"], states.get("door")),
         (&json!({"state": "Running"}), None)
     );
-    told(&mut site, "archon_graphCleanup").await;
+    health_reported(&mut site, "archon_graphCleanup").await;
     assert_eq!(
         frame(&mut gate).await.unwrap() + frame(&mut hall).await.unwrap(),
         34
@@ -217,7 +217,7 @@ async fn a_twin_s_graphs_are_served_changed_live_and_a_wrong_one_is_reported_alo
     assert_eq!(code, Some(0), "{log}");
     let changed = log.lines().filter(|line| line.contains("operation has changed"));
     assert_eq!(changed.count(), 1, "{log}");
-    told(&mut site, "archon_exit").await;
+    health_reported(&mut site, "archon_exit").await;
     assert_eq!(site.hub.violations(), [] as [String; 0]);
 }
 
@@ -259,7 +259,7 @@ async fn a_plain_broker_s_twin_has_the_graphs_and_gets_states_and_health_or_skip
     let url = format!("mqtt://127.0.0.1:{}", broker.port);
     let mut server = Process::start(directory.path(), &[&AT_HUB[..], &["--broker", &url]].concat());
     let address = url_of(&mut server);
-    // A name that no hub takes as a property is told as text.
+    // A name that no hub takes as a property is reported as a string.
     let reported = loop {
         let reported = peer.next("lva/spatialAnalysis/twin/reported").await;
         let reported: Value = serde_json::from_slice(&reported.payload).unwrap();

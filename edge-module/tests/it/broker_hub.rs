@@ -57,7 +57,7 @@ impl BrokerHub {
         })
     }
 
-    /// From now on whoever names a user is refused with CONNACK 5, or not any more.
+    /// From now on a client that names a user is refused with CONNACK 5, or not any more.
     pub(crate) fn refuse(&self, directory: &Path, refuses: bool) {
         let passwords = directory.join("passwords");
         std::fs::write(&passwords, "").unwrap();
@@ -69,7 +69,7 @@ impl BrokerHub {
     }
 
     /// After a `kill -9` of the broker, which forgets all. The module's way should be closed until this returns, or events are
-    /// acknowledged that nobody subscribed to.
+    /// acknowledged that have no subscriber.
     pub(crate) async fn restart(&mut self) {
         self.broker.restart();
         for filter in FILTERS {

@@ -74,8 +74,8 @@ async fn accepted(program: &Program) -> usize {
 async fn stopped(site: &Site<BrokerHub>, program: &mut Program) {
     program.signal(Signal::TERM);
     assert_eq!(program.wait(), Some(0));
-    let told = async {
-        // As mosquitto tells of DISCONNECT; otherwise the client closed its connection.
+    let logged = async {
+        // As mosquitto logs DISCONNECT; otherwise the client closed its connection.
         while !site
             .hub
             .broker
@@ -85,7 +85,7 @@ async fn stopped(site: &Site<BrokerHub>, program: &mut Program) {
             tokio::task::yield_now().await;
         }
     };
-    crate::within("DISCONNECT", told).await;
+    crate::within("DISCONNECT", logged).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,7 +22,7 @@ async fn must(module: &EdgeModule, name: &str, payload: Value) -> Value {
 #[tokio::test]
 async fn methods_are_served_through_a_month_without_a_network_and_its_events_arrive_in_order_or_skips() {
     let Some(broker) = Broker::start("") else { return };
-    // Nobody listens there yet.
+    // Nothing listens there yet.
     let port = free_port();
     let directory = tempfile::tempdir().unwrap();
     let mut config = config(directory.path());

@@ -178,7 +178,7 @@ async fn debug_logs_are_written_where_the_twin_says_while_it_does() {
         }
     };
     crate::within("a line", written).await;
-    // A file is no directory.
+    // A file is not a directory.
     let wrong = directory.path().join("lva-edge-data/state.json/logs");
     activated(&mut client, "one").await;
     let twin = client.desire(json!({"debugLogsDirectory": wrong})).await;

@@ -146,7 +146,7 @@ impl<H: Hub> Site<H> {
         self.next("reported properties", pick).await
     }
 
-    /// The expiry and the text of the next connection's token.
+    /// The expiry and the string of the next connection's token.
     pub(crate) async fn connect(&mut self) -> (u64, String) {
         let pick = |seen| match seen {
             Seen::Connect { expires, password } => Some((expires, password)),

@@ -10,7 +10,7 @@ use crate::edge_hub::Seen;
 use crate::site::Site;
 use crate::support::{Client, Program, activated};
 
-/// What the documents promise, and the edge runtime is told to wait.
+/// What the documents promise, and the time for which the edge runtime is set to wait.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Ends it by SIGTERM; its exit code.
@@ -47,7 +47,7 @@ async fn a_hub_that_acknowledges_nothing_is_left_with_disconnect() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_says_nothing_holds_up_no_stop() {
     let site = Site::new().await;
-    // The system accepts for it, and nobody answers.
+    // The system accepts for it, and nothing answers.
     let (_silent, address) = crate::site::listener().await;
     let mut environment = site.environment();
     for (name, value) in &mut environment {

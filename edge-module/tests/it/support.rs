@@ -85,14 +85,14 @@ impl Program {
                     log.push('\n');
                 }
             });
-        let mut told = |what: &str| {
+        let mut logged = |what: &str| {
             let address = lines.find_map(|line| {
                 let (_, rest) = line.split_once(what)?;
                 rest.split_once('/').map(|(address, _)| address.parse().unwrap())
             });
             address.expect("the address in the log")
         };
-        let (address, metrics) = (told("methods: http://"), told("metrics: http://"));
+        let (address, metrics) = (logged("methods: http://"), logged("metrics: http://"));
         // The program must not wait for a reader of its log.
         std::thread::spawn(move || lines.for_each(drop));
         Self {
@@ -123,7 +123,7 @@ impl Program {
         self.log.lock().unwrap().clone()
     }
 
-    /// Waits until the log has this text.
+    /// Waits until the log has this string.
     pub(crate) async fn logged(&self, text: &str) {
         let logged = async {
             while !self.log().contains(text) {
@@ -133,7 +133,7 @@ impl Program {
         crate::within(text, logged).await;
     }
 
-    /// The sum of a metric over all its labels that have this text.
+    /// The sum of a metric over all its labels that have this string.
     pub(crate) async fn metric(&self, name: &str, label: &str) -> f64 {
         let (_, text) = Client::of(self.metrics).get("/metrics").await;
         let values = text.lines().filter_map(|line| {

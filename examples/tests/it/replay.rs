@@ -15,7 +15,7 @@ fn walk(xs: &[f64]) -> Value {
 }
 
 /// The kinds of the events.
-fn told(reported: &Value) -> Vec<String> {
+fn kinds(reported: &Value) -> Vec<String> {
     let events = reported["events"].as_array().expect("events");
     events
         .iter()
@@ -180,7 +180,7 @@ fn boxes_without_an_area_are_skipped_and_counted() {
             })
             .collect();
         let reported = play(&json!({"scene": scene(), "frames": frames}));
-        assert_eq!(told(&reported), ["enter", "line", "dwell", "exit"], "{reported}");
+        assert_eq!(kinds(&reported), ["enter", "line", "dwell", "exit"], "{reported}");
         assert_eq!(reported["skipped"], 100);
     }
 }
@@ -194,15 +194,15 @@ fn people_of_low_scores_are_people_where_the_tracker_is_told_so() {
         .collect();
     let low = json!({"high_score": 0.3, "low_score": 0.1, "new_track_score": 0.3});
     let mut case = json!({"scene": scene(), "frames": frames});
-    assert_eq!(told(&play(&case)), Vec::<String>::new());
+    assert_eq!(kinds(&play(&case)), Vec::<String>::new());
     case["scene"]["tracker"] = low.clone();
-    assert_eq!(told(&play(&case)), ["enter", "line", "dwell", "exit"]);
+    assert_eq!(kinds(&play(&case)), ["enter", "line", "dwell", "exit"]);
     // What stands beside the scene wins.
     case["tracker"] = json!({"new_track_score": 0.5});
-    assert_eq!(told(&play(&case)), Vec::<String>::new());
+    assert_eq!(kinds(&play(&case)), Vec::<String>::new());
     case["scene"]["tracker"] = Value::Null;
     case["tracker"] = low;
-    assert_eq!(told(&play(&case)), ["enter", "line", "dwell", "exit"]);
+    assert_eq!(kinds(&play(&case)), ["enter", "line", "dwell", "exit"]);
 }
 
 proptest! {

@@ -206,7 +206,7 @@ pub enum SessionError {
     },
 }
 
-/// Where the connection broke, the extension said nothing.
+/// Where the connection broke, the extension sent no message.
 fn ended(status: &PeerStatus) -> String {
     match status.is_broken_connection {
         true => status.to_string(),

@@ -170,7 +170,7 @@ impl Identity {
     fn new(names: &[&str]) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // By the name alone OpenSSL tells it from what it signed.
+        // OpenSSL distinguishes it from what it signed by the name alone.
         params
             .distinguished_name
             .push(DnType::CommonName, "Root of the test");

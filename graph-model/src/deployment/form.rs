@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, Severity};
 use crate::document::{DocumentError, member, members_of};
 
-/// Reads a document as a manifest, or as its template, and says how where it has another form.
+/// Reads a document as a manifest, or as its template, and reports another form.
 pub(super) fn read(
     mut value: Value,
     document: DocumentKind,

@@ -86,7 +86,7 @@ fn contract_name(name: &str) -> Option<&'static str> {
     by_letters.get(&squashed(name)).copied()
 }
 
-/// What was found, to be said once each: the first place, and how often.
+/// What was found, to be reported once each: the first place, and how often.
 #[derive(Default)]
 struct Found {
     kinds: BTreeMap<Kind, (String, String, usize)>,
@@ -185,7 +185,7 @@ fn walk(value: &mut Value, at: &str, place: Place, form: &mut Form, found: &mut 
             }
             for (key, inner) in map.iter_mut() {
                 let is_inputs = key.eq_ignore_ascii_case("inputs");
-                // Members of a program's own nodes are its own.
+                // Members of custom nodes are the program's own.
                 if !is_own || is_inputs {
                     let within = if is_inputs { Place::Inputs } else { Place::Other };
                     walk(inner, &step(at, key), within, form, found);

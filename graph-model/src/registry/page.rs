@@ -47,7 +47,7 @@ pub(super) fn page<'a>(
     Ok(Response::with(200, payload))
 }
 
-/// An object as an answer carries it: one beyond the bytes is cut down to what tells it from others, and says so.
+/// An object as an answer carries it: one beyond the bytes is cut down to what identifies it, and has a note.
 pub(super) fn fitting(value: Value, limits: PageLimits) -> Value {
     let (Some(most), Value::Object(whole)) = (limits.bytes, &value) else {
         return value;

@@ -71,7 +71,7 @@ fn a_topology_is_found_inside_of_what_people_keep_around_it() {
         let found: Vec<Diagnostic> = topology.validate(Strictness::Open);
         assert!(found.iter().all(|found| !found.is_error()), "{found:?}");
         let form = found.iter().find(|found| found.code == DiagnosticCode::OtherForm);
-        let form = form.unwrap_or_else(|| panic!("nothing is said of {document}"));
+        let form = form.unwrap_or_else(|| panic!("nothing is reported of {document}"));
         assert_eq!((form.severity, form.pointer.as_str()), (Severity::Info, place));
         assert!(resolve(&topology, &plaza_instance(), Strictness::Open).is_ok());
     }
@@ -169,7 +169,7 @@ fn snake_case_of_the_python_packages_reads_as_the_contract_s_names() {
 #[test]
 fn names_of_previews_and_resources_are_understood() {
     let text = plaza().to_string();
-    for (from, to, said) in [
+    for (from, to, reported) in [
         ("\"nodeName\"", "\"moduleName\"", "moduleName"),
         ("\"@type\"", "\"@odata.type\"", "@odata.type"),
         ("UnsecuredEndpoint", "ClearEndpoint", "ClearEndpoint"),
@@ -190,7 +190,7 @@ fn names_of_previews_and_resources_are_understood() {
             1 + usize::from(to.contains("ClearEndpoint")),
             "{forms:?}"
         );
-        assert!(forms[0].1.contains(said), "{forms:?}");
+        assert!(forms[0].1.contains(reported), "{forms:?}");
         assert!(
             resolve(&topology, &plaza_instance(), Strictness::Open).is_ok(),
             "{to}"

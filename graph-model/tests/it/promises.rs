@@ -181,7 +181,7 @@ fn system_variables_are_the_same_in_the_topology_in_defaults_and_in_values() {
         "/properties/sinks/1/hubOutputName",
     );
     assert!(codes(&refused).contains(&place), "{refused:?}");
-    // A parameter in a value is not followed, and that is said.
+    // A parameter in a value is not followed, and that is reported.
     let nested = with_parameter("/properties/sinks/1/hubOutputName", "${later}", "${user}");
     let found = nested.validate(Strictness::Open);
     let place = (

@@ -70,7 +70,7 @@ impl FrameSpec {
     }
 }
 
-/// A rate as an exact fraction of two 32-bit numbers; as the nearest one that has room where the document has more digits.
+/// A rate as an exact fraction of two 32-bit numbers; as the nearest such fraction where the document has more digits.
 pub(crate) fn frame_rate(rate: Rate) -> FrameRate {
     // A float prints as its shortest decimal, as in the document.
     let exact = rate.per_second().to_string().parse().ok();

@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(
             recorded_streams(&[jpeg.clone()], &all),
             None,
-            "the first picture tells its size"
+            "the first picture has its size"
         );
         jpeg.size = Some((64, 48));
         let mut opus = StreamInfo::new(1, MediaKind::Audio, Codec::Opus, 48_000);

@@ -49,7 +49,7 @@ impl PatternContext {
     }
 }
 
-/// Logs that a sink does not write where its topology says.
+/// Logs that a sink does not write to the path in its topology.
 pub(super) fn warn_of_moved_directory(plan: &RecordingPlan, context: &PatternContext, root: &Path) {
     let RecordingTarget::Files(sink) = &plan.target else {
         return;

@@ -180,7 +180,7 @@ async fn endpoints_that_cannot_be_asked_are_the_callers_to_mend() {
 
 #[tokio::test]
 async fn a_device_that_is_not_there_is_a_bad_gateway() {
-    // Bound, so that nobody else takes the port, and not listening.
+    // Bound, so that no other process takes the port, and not listening.
     let closed = tokio::net::TcpSocket::new_v4().unwrap();
     closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = closed.local_addr().unwrap();

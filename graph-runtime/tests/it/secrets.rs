@@ -102,7 +102,7 @@ async fn head(stream: &mut TcpStream) -> Option<String> {
     String::from_utf8(head).ok()
 }
 
-/// The texts of all files below a directory, and their names.
+/// The contents of all files below a directory, and their names.
 fn files(directory: &Path, out: &mut String) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();

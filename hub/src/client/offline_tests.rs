@@ -98,7 +98,7 @@ fn start(machine: &SimulatedMachine, network: &Arc<Network>, path: &Path, option
     Client::start(hub, outbox).0
 }
 
-/// Real time, for which the simulated one has to stand still.
+/// Real time, for which the simulated one has to be stopped.
 async fn end(client: Client) {
     tokio::time::resume();
     client.shutdown().await;

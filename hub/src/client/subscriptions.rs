@@ -20,7 +20,7 @@ pub(super) struct Subscriptions {
     failures: u32,
 }
 
-/// What an answer said.
+/// The contents of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answered {
     /// Filters that are refused.

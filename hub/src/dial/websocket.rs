@@ -21,7 +21,7 @@ pub(super) async fn upgrade(
     host: &str,
     path: &str,
 ) -> io::Result<Box<dyn MqttStream>> {
-    // The scheme only tells apart what is already decided: the stream below has its TLS or has none.
+    // The scheme decides nothing: the stream below already has its TLS or has none.
     let uri = format!("ws://{host}{path}").parse().map_err(io::Error::other)?;
     let request = ClientRequestBuilder::new(uri).with_sub_protocol("mqtt");
     let config = WebSocketConfig::default()
@@ -36,7 +36,7 @@ pub(super) async fn upgrade(
             Ok(Message::Binary(bytes)) => Some(Ok(bytes)),
             Ok(Message::Text(_)) => Some(Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "a text message: MQTT comes in binary ones",
+                "received a text message: MQTT comes in binary ones",
             ))),
             // The stream ends behind a Close; pings are answered below.
             Ok(_) => None,

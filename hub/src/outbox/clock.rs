@@ -11,14 +11,14 @@ const MIN_STEP: Duration = Duration::from_secs(60);
 const MAX_STEPS: usize = 64;
 /// A number that Linux makes at each start of the machine (proc_sys_kernel(5)).
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-/// Seconds since the start of the machine, whatever its clock says (proc_uptime(5)).
+/// Seconds since the start of the machine, whatever its clock shows (proc_uptime(5)).
 const UPTIME: &str = "/proc/uptime";
 
 /// The clocks of a machine.
 pub(super) trait Clock: Send + 'static {
     fn now(&self) -> Now;
 
-    /// `None` where the system does not tell.
+    /// `None` where the system does not report it.
     fn boot(&self) -> Option<Boot>;
 }
 
@@ -69,7 +69,7 @@ pub(super) struct Boot {
 }
 
 /// Steps of the machine's clock while events wait. **A step makes no event older or younger, and nor does a time in which the
-/// machine is off**: how long that was, only a clock says that may have been wrong before or after.
+/// machine is off**: only a clock that may have been wrong before or after shows how long that was.
 #[derive(Debug, Default)]
 pub(super) struct ClockSteps {
     /// Both clocks at the start, or after the last step.
@@ -96,7 +96,7 @@ struct Saved {
 }
 
 impl ClockSteps {
-    /// Continues from what an earlier process [saved](Self::save). Without that, the time until now is what the clock says.
+    /// Continues from what an earlier process [saved](Self::save). Without that, the time until now is that of the clock.
     pub(super) fn resume(
         &mut self,
         saved: Option<&[u8]>,
@@ -126,7 +126,7 @@ impl ClockSteps {
             boot,
             steps: self.steps.iter().copied().collect(),
         };
-        // Numbers and a text cannot fail to be written.
+        // Numbers and a string cannot fail to be written.
         serde_json::to_vec(&saved).unwrap_or_default()
     }
 

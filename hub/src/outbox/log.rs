@@ -71,7 +71,7 @@ impl Log {
             path: directory.to_owned(),
             cause,
         };
-        // Events tell who was where, and are nobody else's business.
+        // Events hold who was where: other users must not read them.
         let mut builder = DirBuilder::new();
         let made = builder.recursive(true).mode(0o700).create(directory);
         made.map_err(failed)?;
@@ -181,7 +181,7 @@ impl Log {
 
     /// Continues with the ages that the last process knew.
     pub(super) fn resume_clock(&mut self, now: Now, boot: Option<&Boot>) {
-        // Without it, ages are what the clock says.
+        // Without it, ages are those of the clock.
         let saved = fs::read(self.directory.join(CLOCK)).ok();
         self.clock
             .resume(saved.as_deref(), now, boot, self.cursor, self.next_sequence);

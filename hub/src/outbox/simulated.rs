@@ -1,4 +1,4 @@
-//! A machine whose time passes as a test says.
+//! A machine whose time a test controls.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

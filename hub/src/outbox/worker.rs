@@ -65,7 +65,7 @@ struct Inbox {
     consumer: Option<mpsc::UnboundedSender<StoredEvent>>,
     flushes: Vec<oneshot::Sender<()>>,
     is_closing: bool,
-    /// Nobody takes anything out any more.
+    /// Nothing is taken out any more.
     has_failed: bool,
     /// The thread has ended, by a panic or not.
     has_ended: bool,
@@ -252,7 +252,7 @@ impl Drop for Worker {
     }
 }
 
-/// Lets nobody wait for a thread that panicked.
+/// Ends every wait for a thread that panicked.
 struct ThreadEnd(Arc<Shared>);
 
 impl Drop for ThreadEnd {

@@ -99,7 +99,7 @@ impl<'a> PresentedToken<'a> {
         &self.resource
     }
 
-    /// The policy whose key is said to have signed it. The signature does not cover this name.
+    /// The policy whose key it claims to be signed with. The signature does not cover this name.
     pub fn policy(&self) -> Option<&str> {
         self.policy.as_deref()
     }

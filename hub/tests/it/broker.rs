@@ -72,7 +72,7 @@ impl Broker {
         }
     }
 
-    /// What it told so far.
+    /// What it logged so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }

@@ -19,7 +19,7 @@ use crate::peer::Peer;
 const DIRECTORY: &str = "LVA_HUB_KILLED_DIRECTORY";
 const PORT: &str = "LVA_HUB_KILLED_PORT";
 const ROUND: &str = "LVA_HUB_KILLED_ROUND";
-/// Events between two lines that say how many the disk has.
+/// Events between two lines with how many the disk has.
 const BATCH: u64 = 10;
 /// The program is killed after up to so many lines, and so many milliseconds.
 const MAX_LINES: u64 = 20;
@@ -109,7 +109,7 @@ async fn kill(kills: u64) {
         }
     }
 
-    // A run that nobody kills sends the rest.
+    // A run that is not killed sends the rest.
     line.set(Way::Open);
     let left = bytes(directory.path());
     let begun = Instant::now();

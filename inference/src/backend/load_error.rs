@@ -13,7 +13,7 @@ pub enum LoadError {
     /// The description is inconsistent.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// The file is no usable model.
+    /// The file is not a usable model.
     #[error(transparent)]
     File(#[from] ModelFileError),
     /// The runtime could not load the model: operators that it does not know, or values that make no sense.

@@ -74,7 +74,7 @@ fn graph(element: u64, shape: &[u64]) -> ModelGraph {
 struct Setup {
     spec: ModelSpec,
     batch: Option<usize>,
-    /// What the backend says that it can run at once.
+    /// What the backend reports that it can run at once.
     most: Option<usize>,
     gate: Option<Receiver<Step>>,
     leak_between_rows: bool,

@@ -1,7 +1,7 @@
 //! PP-YOLOE and PicoDet with their post-processing: rows of class, score and edges, and the number of rows of each frame.
 //!
-//! After PaddlePaddle/PaddleDetection `deploy/third_engine` (`multiclass_nms3_0.tmp_0` and `.tmp_2`). A class of −1 says
-//! that there is nothing.
+//! After PaddlePaddle/PaddleDetection `deploy/third_engine` (`multiclass_nms3_0.tmp_0` and `.tmp_2`). A class of −1
+//! means that there is nothing.
 
 use super::found::Found;
 use super::shapes::{BOXES, FRAMES, Side, expect};

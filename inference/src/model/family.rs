@@ -16,7 +16,7 @@ const NANODET: ([f32; 3], [f32; 3]) = ([103.53, 116.28, 123.675], [57.375, 57.12
 /// finds it in most files.
 ///
 /// Sizes below: `N` frames, `C` classes, `A` places of the grids for the input's size. Pixels are those of the network's
-/// input unless something else is said.
+/// input unless something else is stated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ModelFamily {
@@ -373,9 +373,9 @@ impl fmt::Display for ModelFamily {
     }
 }
 
-/// A name that is no family's.
+/// A name that is not a family's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{name}' is no family of models: use one of {}", ModelFamily::ALL.map(ModelFamily::as_str).join(", "))]
+#[error("'{name}' is not a family of models: use one of {}", ModelFamily::ALL.map(ModelFamily::as_str).join(", "))]
 pub struct UnknownFamily {
     /// The name as given.
     pub name: String,

@@ -28,7 +28,7 @@ pub(crate) enum ImageElement {
 
 /// An input beside the picture, with the values that it gets for each frame.
 ///
-/// Networks that map boxes back to the camera's picture are told that this picture is their own input: boxes then come
+/// Networks that map boxes back to the camera's picture get values for which this picture is their own input: boxes then come
 /// in pixels of the input, as those of all others.
 #[cfg(any(feature = "rten", feature = "ort", test))]
 #[derive(Debug, Clone, PartialEq)]

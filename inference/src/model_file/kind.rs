@@ -1,4 +1,4 @@
-//! What a file is that is no ONNX model, by its first bytes.
+//! What a file is that is not an ONNX model, by its first bytes.
 
 /// Kinds of files that are given in place of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ const MAGIC: &[(usize, &[u8], ForeignFile)] = &[
 
 /// Bytes that are looked at.
 const HEAD: usize = 1024;
-/// Characters of a text that are quoted.
+/// Characters of text that are quoted.
 const QUOTED: usize = 40;
 
 impl ForeignFile {

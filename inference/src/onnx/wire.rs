@@ -63,7 +63,7 @@ impl<'a> Field<'a> {
     }
 }
 
-/// Why bytes are no message.
+/// Why bytes are not a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WireError {
     /// A field is longer than what is there.

@@ -155,7 +155,10 @@ fn half(value: f64) -> u16 {
         return sign;
     }
     let exponent = (bits >> 23 & 0xff) as i32 - 127 + 15;
-    assert!((1..31).contains(&exponent), "{value} is no normal 16-bit float");
+    assert!(
+        (1..31).contains(&exponent),
+        "{value} is not a normal 16-bit float"
+    );
     sign | (exponent as u16) << 10 | (bits >> 13 & 0x3ff) as u16
 }
 

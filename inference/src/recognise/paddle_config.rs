@@ -7,7 +7,7 @@ use std::path::Path;
 use super::names::{Names, read};
 use crate::preprocess::InputSpec;
 
-/// What the file says.
+/// The contents of the file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct PaddleConfig {
     labels: Vec<String>,

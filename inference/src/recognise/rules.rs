@@ -12,7 +12,7 @@ use super::RecognitionError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rule {
     pub(super) family: ModelFamily,
-    /// Number of classes, if the shapes tell it.
+    /// Number of classes, if the shapes hold it.
     pub(super) classes: Option<usize>,
     /// As the end of "because …".
     pub(super) reason: String,
@@ -291,7 +291,7 @@ fn by_shape(
         (Some(3), &[_, a, b]) => rows_or_channels(graph, image, output, (a, b), grids, names),
         // The file declares no shape, but its metadata that it detects.
         (None, _) if graph.metadata("task") == Some("detect") => {
-            rule(ModelFamily::YoloV8, names, "its metadata says that it detects")
+            rule(ModelFamily::YoloV8, names, "its task in the metadata is detect")
         }
         _ => None,
     }
@@ -394,7 +394,7 @@ fn rows_or_channels(
             )
         }
         (None, None) if graph.metadata("task") == Some("detect") => {
-            rule(ModelFamily::YoloV8, names, "its metadata says that it detects")
+            rule(ModelFamily::YoloV8, names, "its task in the metadata is detect")
         }
         _ => None,
     }

@@ -157,7 +157,7 @@ async fn a_header_goes_with_every_question_but_the_first() {
 
 #[tokio::test]
 async fn a_device_that_is_not_there_cannot_be_reached() {
-    // Bound, so that nobody else takes the port, and not listening.
+    // Bound, so that no other process takes the port, and not listening.
     let closed = tokio::net::TcpSocket::new_v4().unwrap();
     closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = closed.local_addr().unwrap();

@@ -1,6 +1,6 @@
 //! AAC from RTP payloads (RFC 3640): sans-I/O.
 //!
-//! The marker is not looked at: cameras forget it, and the lengths in front of the data tell the same.
+//! The marker is not looked at: cameras forget it, and the lengths in front of the data give the same.
 
 use lva_bitstream::BitReader;
 
@@ -46,7 +46,7 @@ struct Fragment {
 }
 
 impl AacAssembler {
-    /// `None` if the description does not tell how the stream is encoded.
+    /// `None` if the description does not state how the stream is encoded.
     pub(crate) fn new(described: &Described) -> Option<Self> {
         let fmtp = described.fmtp.as_deref().unwrap_or_default();
         let record = hexadecimal(parameter(fmtp, "config")?)?;
@@ -73,7 +73,7 @@ impl AacAssembler {
         self.config.describe(info, &self.record);
     }
 
-    /// Takes a packet. `lost` are packets that no unit has told yet.
+    /// Takes a packet. `lost` are packets that no unit has reported yet.
     pub(crate) fn push(
         &mut self,
         ordered: &Ordered<'_>,

@@ -1,4 +1,4 @@
-//! What an `AudioSpecificConfig` tells of AAC (ISO/IEC 14496-3 section 1.6.2.1).
+//! What an `AudioSpecificConfig` describes of AAC (ISO/IEC 14496-3 section 1.6.2.1).
 
 use lva_bitstream::BitReader;
 
@@ -62,7 +62,7 @@ impl AudioConfig {
         let sample_rate_hz = frequency(bits)?;
         let channels = match bits.bits(4)? {
             7 => 8,
-            // 0: told elsewhere; what cameras mean by it is one.
+            // 0: defined elsewhere; what cameras mean by it is one.
             channels => channels.max(1) as u16,
         };
         // With SBR (5) or PS (29) the rate of the output follows, and the object type of the core.

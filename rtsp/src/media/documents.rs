@@ -19,7 +19,7 @@ pub(crate) struct DocumentAssembler {
 }
 
 impl DocumentAssembler {
-    /// Takes a packet. `lost` are packets that no unit has told yet.
+    /// Takes a packet. `lost` are packets that no unit has reported yet.
     pub(crate) fn push(
         &mut self,
         ordered: &Ordered<'_>,

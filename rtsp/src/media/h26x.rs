@@ -377,7 +377,7 @@ impl PictureAssembler {
                     self.picture.ended
                         || !same_time
                         || self.picture.tail_has_start(self.codec)
-                        // Two fields, as far as anybody knows.
+                        // Two fields, as far as is known.
                         || self.picture.first_slices >= 2
                         || self.parameters.interlacing() != Interlacing::Unknown
                 } else if self.picture.ended && same_time {
@@ -444,7 +444,7 @@ impl PictureAssembler {
         true
     }
 
-    /// Appends the beginning of a unit behind room for its length; `None` if there is too much.
+    /// Appends the beginning of a unit behind space for its length; `None` if there is too much.
     fn open_unit(&mut self, bytes: &[u8], repairs: &mut Repairs) -> Option<usize> {
         let picture = &mut self.picture;
         let start = picture.data.len();

@@ -1,6 +1,6 @@
 //! AAC in LATM from RTP payloads (RFC 6416, ISO/IEC 14496-3 section 1.7): sans-I/O.
 //!
-//! The marker is not looked at: the lengths in an `AudioMuxElement` tell where it ends.
+//! The marker is not looked at: the lengths in an `AudioMuxElement` give its end.
 
 use lva_bitstream::BitReader;
 
@@ -19,7 +19,7 @@ const MAX_ELEMENT: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct LatmAssembler {
     clock_rate_hz: u32,
-    /// Elements begin with a bit that tells whether the configuration follows.
+    /// Elements begin with a bit that states whether the configuration follows.
     in_band: bool,
     mux: Option<StreamMux>,
     /// The configuration is not the one of which the last unit came out.
@@ -47,7 +47,7 @@ struct StreamMux {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FrameLength {
     /// In front of each access unit.
-    Told,
+    Explicit,
     /// So many bytes.
     Fixed(usize),
 }
@@ -65,7 +65,7 @@ impl LatmAssembler {
     pub(crate) fn new(described: &Described) -> Option<Self> {
         let fmtp = described.fmtp.as_deref().unwrap_or_default();
         let config = parameter(fmtp, "config").and_then(hexadecimal);
-        // In band unless said otherwise; a camera that has a configuration here forgot to say it.
+        // In band unless stated otherwise; a camera that has a configuration here forgot to state it.
         let in_band = match parameter(fmtp, "cpresent") {
             Some(present) => present != "0",
             None => config.is_none(),
@@ -89,7 +89,7 @@ impl LatmAssembler {
         }
     }
 
-    /// Takes a packet. `lost` are packets that no unit has told yet.
+    /// Takes a packet. `lost` are packets that no unit has reported yet.
     pub(crate) fn push(
         &mut self,
         ordered: &Ordered<'_>,
@@ -165,7 +165,7 @@ impl LatmAssembler {
         for _ in 0..mux.units {
             let length = match mux.length {
                 FrameLength::Fixed(length) => length,
-                FrameLength::Told => slot_length(&mut bits).ok_or(Incomplete::Cut)?,
+                FrameLength::Explicit => slot_length(&mut bits).ok_or(Incomplete::Cut)?,
             };
             let data = bits.take_bytes(length).ok_or(Incomplete::Cut)?;
             if !data.is_empty() {
@@ -219,7 +219,7 @@ impl StreamMux {
         let length = match bits.bits(3)? {
             0 => {
                 bits.skip(8)?; // latmBufferFullness
-                FrameLength::Told
+                FrameLength::Explicit
             }
             1 => FrameLength::Fixed(bits.bits(9)? as usize + 20),
             _ => return None,
@@ -279,7 +279,7 @@ mod tests {
     use super::*;
     use crate::wire::description::Description;
 
-    /// 16 kHz, one channel, AAC-LC: version 0, one unit, lengths told, no other data, no checksum.
+    /// 16 kHz, one channel, AAC-LC: version 0, one unit, explicit lengths, no other data, no checksum.
     const CONFIG: &str = "400028103FC0";
 
     fn assembler(fmtp: &str) -> Option<LatmAssembler> {
@@ -326,7 +326,7 @@ mod tests {
         }
     }
 
-    /// Ones and zeros, blanks ignored, filled up with zeros.
+    /// Ones and zeros, spaces ignored, filled up with zeros.
     fn bits(text: &str) -> Vec<u8> {
         let bits: Vec<u8> = text
             .bytes()
@@ -352,7 +352,7 @@ mod tests {
             (Some(16_000), Some(1))
         );
         assert_eq!((&seen.info.extra_data[..], seen.odd), (&[0x14, 0x08][..], 0));
-        // Not said where it is: it is here.
+        // Not stated where it is: it is here.
         assert_eq!(
             play(&format!("config={CONFIG}"), &[(vec![1, 9], 0, 0)])
                 .units
@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_configuration_in_band_comes_with_the_first_unit() {
-        // Follows; version 0, same framing, 1 unit, 1 program, 1 layer; LC, 16 kHz, 1 channel, three flags; told, fullness,
+        // Follows; version 0, same framing, 1 unit, 1 program, 1 layer; LC, 16 kHz, 1 channel, three flags; explicit length, fullness,
         // nothing else; then 2 bytes.
         let first = "0 0 1 000000 0000 000 00010 1000 0001 000 000 11111111 0 0 00000010 00000001 00000010";
         let same = "1 00000001 00001001";
@@ -430,7 +430,7 @@ mod tests {
         let next = (vec![1, 7], 1024, 0);
         let cut = play(&fmtp, &[first.clone(), next.clone()]);
         assert_eq!((cut.units, cut.odd), (vec![(vec![7], 1024, 1, false)], 1));
-        // The middle is missing; what follows at the same time is no element.
+        // The middle is missing; what follows at the same time is not an element.
         let lost = play(&fmtp, &[first, (second.0, 0, 1), next]);
         assert_eq!(lost.units, [(vec![7], 1024, 2, false)]);
     }

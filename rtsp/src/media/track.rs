@@ -189,7 +189,7 @@ impl Format {
         Self::Pictures(Box::new(PictureAssembler::new(codec, fmtp)))
     }
 
-    /// `None` if the description does not tell how the stream is encoded.
+    /// `None` if the description does not state how the stream is encoded.
     fn frames(described: &Described) -> Option<Self> {
         match described.codec {
             Codec::Aac if described.encoding == "mp4a-latm" => {

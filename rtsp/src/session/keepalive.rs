@@ -11,8 +11,8 @@ use crate::wire::message::Message;
 /// A session that claims a longer life is kept alive as often as one of this life.
 const MAX_LIFE: Duration = Duration::from_secs(60);
 
-/// The next method where one is refused or not answered. OPTIONS comes first: every camera knows it, and its answer tells
-/// which of the others it takes.
+/// The next method where one is refused or not answered. OPTIONS comes first: every camera knows it, and its answer
+/// lists which of the others it takes.
 #[derive(Debug)]
 pub(super) struct KeepAlive {
     interval: Duration,

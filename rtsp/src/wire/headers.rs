@@ -81,7 +81,7 @@ pub(crate) fn transport(answer: &Message, repairs: &mut Repairs) -> Transport {
             _ => {}
         }
     }
-    // A stray `multicast` or none: the address tells.
+    // A stray `multicast` or none: the address decides.
     if let Some(destination) = transport.destination {
         transport.multicast = destination.is_multicast();
     }

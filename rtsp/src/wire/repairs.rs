@@ -57,7 +57,7 @@ repairs! {
     Duplicate = "duplicate",
     /// Packets that came in another order.
     Reordered = "reordered",
-    /// Sequence numbers that stand still: packets are taken in the order in which they come.
+    /// Sequence numbers that stay the same: packets are taken in the order in which they come.
     Unnumbered = "unnumbered",
     /// A stream whose SSRC changed, or began again with another sequence number.
     SourceChanged = "source-changed",

@@ -51,6 +51,6 @@ async fn the_example_saves_a_stream_that_ffmpeg_decodes_without_an_error_or_skip
         .args(["-f", "null", "-"])
         .output();
     let decoded = decoded.unwrap();
-    let said = String::from_utf8_lossy(&decoded.stderr);
-    assert!(decoded.status.success() && !said.contains("rror"), "{said}");
+    let log = String::from_utf8_lossy(&decoded.stderr);
+    assert!(decoded.status.success() && !log.contains("rror"), "{log}");
 }

@@ -1,4 +1,4 @@
-//! Cameras with one oddity each, scripted by the files in `tests/fixtures`. Each file says what is odd, what other players
+//! Cameras with one oddity each, scripted by the files in `tests/fixtures`. Each file describes what is odd, what other players
 //! do, what this crate does, and what has to come of it; the table in the README is made of them.
 
 use std::collections::{BTreeMap, BTreeSet};

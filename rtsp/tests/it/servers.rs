@@ -231,7 +231,7 @@ async fn vlcs_server_is_played_or_skips() {
     }
     let url = format!("rtsp://127.0.0.1:{port}/clip");
     let options = quick(&url).with_credentials(Some(testuser()));
-    // It offers UDP alone, which is found without being told.
+    // It offers UDP alone, which is found without an option.
     let mut camera = Camera::connect(options.clone());
     let (streams, _) = tokio::time::timeout(PATIENCE, established(&mut camera))
         .await

@@ -67,7 +67,7 @@ async fn a_camera_without_tcp_plays_by_udp_where_no_transport_was_asked_for() {
         camera.close().await;
         // Asked for TCP, nothing else is tried.
         let error = lost(&mut Camera::connect(quick(&url).with_transport(Transport::Tcp))).await;
-        let told = matches!(
+        let is_refused = matches!(
             error,
             CameraError::Status {
                 status: 461 | 400 | 501,
@@ -77,7 +77,7 @@ async fn a_camera_without_tcp_plays_by_udp_where_no_transport_was_asked_for() {
                 ..
             }
         );
-        assert!(told, "{error}");
+        assert!(is_refused, "{error}");
     }
 }
 
@@ -190,8 +190,8 @@ async fn play_to_group(listener: tokio::net::TcpListener, group: Ipv4Addr, port:
         SockRef::from(&sender)
             .set_multicast_if_v4(&Ipv4Addr::LOCALHOST)
             .unwrap();
-        let stranger = UdpSocket::bind("127.0.0.2:0").await.unwrap();
-        SockRef::from(&stranger)
+        let other_sender = UdpSocket::bind("127.0.0.2:0").await.unwrap();
+        SockRef::from(&other_sender)
             .set_multicast_if_v4(&Ipv4Addr::LOCALHOST)
             .unwrap();
         while let Some(request) = request(&mut stream).await {
@@ -220,8 +220,8 @@ async fn play_to_group(listener: tokio::net::TcpListener, group: Ipv4Addr, port:
             if request.method == "PLAY" {
                 for number in 0..5 {
                     let to = SocketAddrV4::new(group, port);
-                    // Of somebody else: it would be another stream.
-                    let _ = stranger.send_to(&picture(1000 + number), to).await;
+                    // Of another sender: it would be another stream.
+                    let _ = other_sender.send_to(&picture(1000 + number), to).await;
                     sender.send_to(&picture(number), to).await.unwrap();
                 }
             }

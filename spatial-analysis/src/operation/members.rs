@@ -1,4 +1,4 @@
-//! Which members an operation has at each level, and what is said of others.
+//! Which members an operation has at each level, and what is reported of others.
 
 use super::error::{Finding, shown};
 use super::json::{Object, is};
@@ -122,7 +122,7 @@ pub(super) const EVENT: Level = Level {
 };
 
 impl Level {
-    /// What is said of each member that is not read.
+    /// What is reported of each member that is not read.
     pub(super) fn unread(self, place: &str, object: &Object) -> Vec<Finding> {
         let unread = object.keys().filter(|name| !self.has(name));
         unread
@@ -143,7 +143,7 @@ impl Level {
         self.known.iter().copied()
     }
 
-    /// What is said of a member that is not read here, where `others` have a meaning too.
+    /// What is reported of a member that is not read here, where `others` have a meaning too.
     pub(super) fn about(self, name: &str, others: impl Iterator<Item = &'static str>) -> String {
         match self.elsewhere.iter().find(|(member, _)| is(name, member)) {
             Some((_, why)) => (*why).to_owned(),

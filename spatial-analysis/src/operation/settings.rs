@@ -24,7 +24,7 @@ const TRACKER: [&str; 7] = [
     "lost_ms",
 ];
 
-/// What is given; the rest is as the session's options say.
+/// What is given; the rest is as in the session's options.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Settings {
     scores: [Option<f32>; 3],

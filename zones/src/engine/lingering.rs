@@ -2,7 +2,7 @@
 
 use crate::time::SECOND;
 
-/// How long somebody has been at an edge who stands there.
+/// How long a person has been at an edge who stands there.
 const LINGER: u64 = SECOND;
 
 /// For how long, and for how many frames at least, a position counts.
@@ -32,7 +32,7 @@ pub(super) struct Lingering {
     changes: u32,
     /// Since when the depth is out of the band.
     beyond: Option<u64>,
-    /// Sums of the weights and of their squares; 0: nobody is at the edge.
+    /// Sums of the weights and of their squares; 0: the person is not at the edge.
     weight: f64,
     weight2: f64,
     mean: f64,
@@ -80,7 +80,7 @@ pub(super) struct DepthSample {
 }
 
 impl Lingering {
-    /// Whether somebody is at the edge.
+    /// Whether the person is at the edge.
     pub(super) fn is_active(&self) -> bool {
         self.weight > 0.0
     }
@@ -144,7 +144,7 @@ impl Lingering {
     /// On which side the person stands, once that is certain: true inside.
     pub(super) fn side(&self) -> Option<bool> {
         let frames = self.weight * self.weight / self.weight2;
-        // Nobody at the edge gives no number here.
+        // A person who is not at the edge gives no number here.
         if self.last - self.began < LINGER || frames.is_nan() || frames < FEWEST {
             return None;
         }

@@ -24,7 +24,7 @@ enum Side {
 
 const SIDES: [Side; 4] = [Side::Left, Side::Right, Side::Top, Side::Bottom];
 
-/// Somebody who walks up to an edge, stops near it, and walks back the way they came.
+/// A person who walks up to an edge, stops near it, and walks back the way they came.
 #[derive(Debug, Clone, Copy)]
 struct Visitor {
     side: Side,

@@ -237,7 +237,7 @@ async fn a_redirection_is_returned_and_not_followed() {
 
 #[tokio::test]
 async fn a_port_that_nobody_listens_on_is_unreachable() {
-    // Bound, so that nobody else takes the port, and not listening.
+    // Bound, so that no other process takes the port, and not listening.
     let closed = tokio::net::TcpSocket::new_v4().unwrap();
     closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let port = closed.local_addr().unwrap().port();

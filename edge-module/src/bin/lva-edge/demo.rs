@@ -168,7 +168,7 @@ fn forget_earlier_state(config: &Config) -> anyhow::Result<()> {
     }
 }
 
-/// Prints a line, also where nobody reads any more.
+/// Prints a line, also where the reader has closed the pipe.
 fn print_line(line: std::fmt::Arguments<'_>) {
     let _ = writeln!(io::stdout(), "{line}");
 }

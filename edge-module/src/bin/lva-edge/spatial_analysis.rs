@@ -41,7 +41,7 @@ use crate::{CANNOT_START, set};
 /// twin is applied at once: each stream has what a new stream of the same name would get. A graph
 /// that did not change disturbs no stream; a changed one is watched from the next frame on, with
 /// people and counts anew; streams of one that is gone end. A wrong graph stays as it was, or is
-/// refused, and the reported properties tell why. The last twin is in force until the hub sends
+/// refused, and the reported properties have the reason. The last twin is in force until the hub sends
 /// it again.
 ///
 /// The log, and the output "health" of the hub, report the state under the container's names:

@@ -335,7 +335,7 @@ async fn a_refusal_is_heard_although_the_server_closed_before_it_had_the_picture
 async fn a_server_that_is_not_there_is_asked_again_after_a_pause() {
     let server = Scripted::start(|_, _| json(PERSON)).await;
     let options = options(&server);
-    // Bound, so that nobody else takes the port, and not listening.
+    // Bound, so that no other process takes the port, and not listening.
     let closed = tokio::net::TcpSocket::new_v4().unwrap();
     closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let gone = format!("http://{}/", closed.local_addr().unwrap());

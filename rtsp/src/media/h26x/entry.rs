@@ -51,7 +51,7 @@ fn is_entry(codec: VideoCodec, picture: &[u8]) -> bool {
     intra
 }
 
-/// The slice type of H.264 (7.3.3, table 7-6): I or SI. That of H.265 is behind what only its PPS tells.
+/// The slice type of H.264 (7.3.3, table 7-6): I or SI. That of H.265 is behind what only its PPS describes.
 fn is_intra(codec: VideoCodec, slice: &[u8]) -> Option<bool> {
     let mut bits = BitReader::of_nal(slice.get(1..)?);
     bits.unsigned_exp_golomb()?; // first_mb_in_slice

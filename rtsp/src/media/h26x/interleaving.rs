@@ -10,12 +10,12 @@ use crate::media::receiver::Ordered;
 use crate::wire::description::parameter;
 use crate::wire::repairs::{Repair, Repairs};
 
-/// Units that wait, whatever the description says, and their bytes.
+/// Units that wait, whatever the description states, and their bytes.
 const MAX_WAITING: usize = 512;
 const MAX_WAITING_BYTES: usize = MAX_PICTURE;
-/// Slices that wait where interleaved mode does not say how many.
+/// Slices that wait where interleaved mode does not state how many.
 const DEFAULT_DEPTH: usize = 16;
-/// Numbers within which a lost unit may have been, where the description does not say it.
+/// Numbers within which a lost unit may have been, where the description does not state it.
 const DEFAULT_DIFFERENCE: i64 = 32;
 
 /// Puts the units of one stream into the order of decoding.
@@ -68,7 +68,7 @@ pub(super) struct InOrder {
     pub(super) suspect: bool,
 }
 
-/// Whether this payload has numbers. In H.265 only the description tells.
+/// Whether this payload has numbers. In H.265 only the description states it.
 pub(super) fn is_numbered(codec: VideoCodec, payload: &[u8]) -> bool {
     codec == VideoCodec::H264
         && payload

@@ -148,7 +148,7 @@ proptest! {
 fn numbers_that_stand_still_are_not_looked_at() {
     let packets: Vec<_> = (0..30).map(|n| packet(96, 7, n * 3000, SSRC)).collect();
     let (out, repairs) = order(&packets);
-    // The first, and all from the tenth on; what was missing is told once.
+    // The first, and all from the tenth on; what was missing is reported once.
     assert_eq!(out.len(), 1 + 30 - 1 - MAX_REPEATS as usize);
     assert_eq!((out[0], out[1], out[2]), ((7, 0), (7, 1), (7, 0)));
     assert_eq!(repairs.count(Repair::Unnumbered), 1);

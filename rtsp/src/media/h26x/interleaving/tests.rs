@@ -41,7 +41,7 @@ fn described(codec: VideoCodec, fmtp: &str) -> Interleaving {
 
 const MODE_2: &str = "packetization-mode=2;sprop-interleaving-depth=2";
 
-/// A slice that tells its number.
+/// A slice that holds its number.
 fn slice(number: u8) -> Vec<u8> {
     vec![0x61, 0x88, number]
 }
