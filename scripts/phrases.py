@@ -11,7 +11,7 @@ import sys
 from collections import Counter, defaultdict
 
 PHRASES = {
-    '"is no X"': r"\b(?:is|are|was|were) no (?!longer|more than|less|\w+er\b)\w+",
+    '"is no X"': r"(?<!\bthere )\b(?:is|are|was|were) no (?!longer|more than|less|\w+er\b)\w+",
     "said, told, says": r"\b(?:said|told|tells?|says?|saying|telling)\b",
     "somebody, whoever, whom": r"\b(?:somebody|someone else's|whoever|whom|anybody|nobody)\b",
     "mend": r"\bmend(?:s|ed|ing)?\b",
@@ -20,7 +20,7 @@ PHRASES = {
     "nought, whole number, blank": r"\b(?:nought|noughts|whole numbers?|blanks?)\b",
     "a text": r"\b(?:a|an|the|this|these|of|other) texts?\b",
     "sound, folder": r"\b(?:sounds?|folders?)\b",
-    "house, room, floor, wall, seam": r"\b(?:house'?s?|rooms?|floors?|walls?(?! clock)|seams?|front pages?)\b",
+    "house, room, floor, wall, seam": r"\b(?:house'?s?|rooms?|floors?(?!\()|walls?(?! clock| time)|seams?|front pages?)\b",
     "own node/type/sink": r"\bown[- ](?:nodes?|types?|sinks?|processors?)\b|\bOwn(?:Node|Type|Sink|Processor)\w*|\bof one's own\b",
     "private metaphors": r"\b(?:thrift\w*|liars?|stumbl\w+|goodbyes?|farewell|strangers?|takes? its leave|eye closed|the dead|births?|unborn)\b",
 }
