@@ -355,7 +355,7 @@ impl EdgeModule {
                 Ok(is_written) => done &= is_written,
                 Err(_) => {
                     tracing::error!(
-                        "the hub or the disk holds up the stop: undelivered events may come again"
+                        "the hub or the disk delays the stop: undelivered events may be sent again"
                     );
                     done = false;
                 }

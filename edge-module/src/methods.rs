@@ -86,7 +86,7 @@ impl Methods {
         let answer = match timeout(limit.min(ANSWER_LIMIT), running).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_panicked)) => {
-                failed("a fault of this program interrupted the method; the log has more".to_owned())
+                failed("a fault of this program interrupted the method; see the log".to_owned())
             }
             Err(_) => MethodResponse {
                 status: 202,
@@ -125,7 +125,7 @@ impl Shared {
                 tracing::error!("the state cannot be saved: {error}");
                 failed(format!("done, but a restart will forget it: {error}"))
             }
-            Err(_panicked) => failed("done, but a restart will forget it; the log has more".to_owned()),
+            Err(_panicked) => failed("done, but a restart will forget it; see the log".to_owned()),
         }
     }
 }

@@ -27,7 +27,7 @@ pub enum Step {
         /// What to print.
         message: String,
     },
-    /// Sets a topology that lies in a file.
+    /// Sets a topology in a file.
     SetTopologyFile {
         /// The family in whose words it is asked for.
         family: Family,
@@ -35,7 +35,7 @@ pub enum Step {
         /// directory. Read it and give it to [`MethodCall::set_topology`].
         path: String,
     },
-    /// Sets a topology that lies behind an address. Nothing is fetched here: fetch it and give it to
+    /// Sets a topology at an address. Nothing is fetched here: fetch it and give it to
     /// [`MethodCall::set_topology`], or refuse with a remedy.
     SetTopologyUrl {
         /// The family in whose words it is asked for.

@@ -179,7 +179,7 @@ async fn supervise(run: impl Future<Output = ()>, state: watch::Sender<Connectio
             self.0.send_if_modified(|state| {
                 let has_failed = !state.has_ended();
                 if has_failed {
-                    tracing::error!("the client of the hub ended by a defect");
+                    tracing::error!("the hub client ended by a panic");
                     *state = ConnectionState::Failed {
                         reason: "the client's task has ended".to_owned(),
                     };

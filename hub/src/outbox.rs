@@ -131,7 +131,7 @@ impl Outbox {
         self.worker.emptied().await
     }
 
-    /// Whether the thread that writes ended by a defect, and changes of that. From then on, every event is dropped and
+    /// Whether the thread that writes ended by a panic, and changes of that. From then on, every event is dropped and
     /// counted; a new start of the program opens the files again.
     pub fn failed(&self) -> watch::Receiver<bool> {
         self.worker.failed()
@@ -186,7 +186,7 @@ pub enum OutboxPushError {
     /// Events come faster than the disk takes them. A later one may be accepted.
     #[error("events come faster than the disk takes them: send fewer, or use a faster disk")]
     Overload,
-    /// The thread that writes ended by a defect, which the log names.
+    /// The thread that writes ended by a panic, which the log names.
     #[error("the outbox has failed: start the program again")]
     Failed,
 }

@@ -70,7 +70,7 @@
 //!
 //! Pictures up to [`MAX_PICTURE_SIDE`](lva_media_types::limits::MAX_PICTURE_SIDE) a side, model inputs up to
 //! [`MAX_INPUT_SIDE`], batches up to [`MAX_BATCH`], [`MAX_CANDIDATES`] boxes a frame before non-maximum suppression.
-//! Models up to [`MAX_MODEL_BYTES`] with their weights, which lie in the file or beside it.
+//! Models up to [`MAX_MODEL_BYTES`] with their weights, which are in the file or next to it.
 #![cfg_attr(
     not(all(
         feature = "async",

@@ -241,9 +241,9 @@ pub enum ModelFileError {
         /// The operator.
         operator: String,
     },
-    /// The model's weights lie in a file that cannot be read.
+    /// The model's weights are in a file that cannot be read.
     #[error(
-        "the weights of the model '{}' lie in '{weights}' beside it, which cannot be read: {cause}: copy both files into one directory",
+        "the weights of the model '{}' are in '{weights}' next to it, which cannot be read: {cause}: copy both files into one directory",
         path.display()
     )]
     Weights {
@@ -281,8 +281,8 @@ pub enum ModelFileError {
         /// Bytes that it has.
         found: u64,
     },
-    /// A model in memory whose weights lie in a file.
-    #[error("the weights of the model lie in another file: load the model by its path")]
+    /// A model in memory whose weights are in a file.
+    #[error("the weights of the model are in another file: load the model by its path")]
     WeightsElsewhere,
 }
 

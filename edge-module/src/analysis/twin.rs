@@ -158,7 +158,7 @@ impl GlobalSettings {
                 "verbose" => LogLevel::Verbose,
                 _ => {
                     tracing::warn!(
-                        "the twin's platformLogLevel is none of none, error, warning, info and verbose, and ignored"
+                        "the twin's platformLogLevel is ignored: use none, error, warning, info or verbose"
                     );
                     return None;
                 }

@@ -92,7 +92,7 @@ fn connection(encoder: &mut DescriptorEncoder, stats: &ClientStats) -> fmt::Resu
         ),
         (
             "lva_edge_hub_not_authorized",
-            "Attempts that the hub refused for who we are",
+            "Attempts that the hub refused as not authorized",
             |s| s.not_authorized,
         ),
         (

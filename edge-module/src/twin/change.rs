@@ -40,7 +40,7 @@ pub(crate) enum TwinChangeError {
     Limit(TwinLimitError),
     #[error("nothing is changed, since it cannot be saved: {0}")]
     Save(DataError),
-    #[error("a fault of this program interrupted the change; the log has more")]
+    #[error("a fault of this program interrupted the change; see the log")]
     Interrupted,
 }
 

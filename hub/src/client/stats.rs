@@ -36,7 +36,7 @@ stats! {
     connected,
     /// Attempts that failed.
     connect_failures,
-    /// Of these, attempts that the broker refused for who we are.
+    /// Of these, attempts that the broker refused as not authorized.
     not_authorized,
     /// Connections that ended without being asked to.
     connections_lost,

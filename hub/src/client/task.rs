@@ -451,7 +451,7 @@ impl Task {
             }
             Incoming::TooLarge => {
                 self.shared.counters.malformed_messages.increment();
-                tracing::warn!("a message is larger than any that is useful, and skipped");
+                tracing::warn!("a message is too large, and skipped");
             }
             Incoming::Acknowledged { packet_id, refused } => {
                 if let Some(sent) = self.packets.remove(&packet_id) {

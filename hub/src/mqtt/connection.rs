@@ -52,7 +52,7 @@ pub(crate) enum Lost {
     Disconnected { reason: String },
     #[error("the connection broke ({0})")]
     Io(io::Error),
-    #[error("what the broker sends is not MQTT as agreed ({0})")]
+    #[error("the broker violates the MQTT protocol ({0})")]
     Protocol(CodecError),
     #[error("the broker does not answer pings")]
     Silent,

@@ -41,7 +41,7 @@ impl<'a> Beside<'a> {
         })
     }
 
-    /// The file behind a name in the model, if it lies in the model's directory, links followed.
+    /// The file behind a name in the model, if it is in the model's directory, links followed.
     fn resolve(&self, name: &str) -> Result<PathBuf, ModelFileError> {
         let outside = || ModelFileError::WeightsOutside {
             path: self.model.to_owned(),

@@ -1,4 +1,4 @@
-//! Puts weights that lie in files of their own back into the model: afterwards it is one message in memory, whatever
+//! Puts weights that are in separate files back into the model: afterwards it is one message in memory, whatever
 //! the runtime thinks of external data.
 
 use super::wire::{Field, WireError, header_len, put_header};
