@@ -1,6 +1,6 @@
 //! Decoder, pacer and renderer in one.
 
-use lva_media_types::VideoCodec;
+use lva_media_types::{PixelFormat, VideoCodec};
 
 use crate::decoder::{Decoder, DecoderOpenError, DecoderOptions, DecoderStats, PushError, UnitOutcome};
 use crate::pacer::{FrameRate, Pacer};
@@ -17,9 +17,9 @@ use crate::render::{RenderError, Renderer};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut frames = FrameSampler::new(FrameRate::new(5, 1)?, ImageSettings::new(PixelFormat::Bgr24));
 /// frames.set_stream(VideoCodec::Mjpeg, &[])?;
-/// let _damaged_units_are_counted = frames.push(&std::fs::read("picture.jpg")?, 0)?;
+/// frames.push(&std::fs::read("picture.jpg")?, 0)?;
 /// while let Some(frame) = frames.next_frame()? {
-///     println!("{}x{} at {}", frame.plan.width(), frame.plan.height(), frame.timestamp_90k);
+///     println!("{}x{} at {}", frame.width(), frame.height(), frame.timestamp_90k);
 /// }
 /// # Ok(())
 /// # }
@@ -45,6 +45,23 @@ pub struct SampledFrame<'a> {
     pub pixels: &'a [u8],
     /// Time of the picture in ticks of 1/90000 s.
     pub timestamp_90k: u64,
+}
+
+impl SampledFrame<'_> {
+    /// Width in pixels.
+    pub fn width(&self) -> u32 {
+        self.plan.width()
+    }
+
+    /// Height in pixels.
+    pub fn height(&self) -> u32 {
+        self.plan.height()
+    }
+
+    /// The layout of its pixels, which have no padding between rows.
+    pub fn format(&self) -> PixelFormat {
+        self.plan.format()
+    }
 }
 
 /// Why a picture has no frame. The next one is tried.

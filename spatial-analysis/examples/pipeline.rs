@@ -31,33 +31,30 @@ pub(crate) async fn run(url: &str, directory: &Path, clips: u64) -> anyhow::Resu
     let directory = ClipDirectory::new(directory, "square-${System.DateTime}");
     let mut recorder = Recorder::new(gate, PreRollLimits::new(seconds(10), 64 << 20), None, directory)?;
     let mut frames = FrameSampler::new(FrameRate::new(5, 1)?, ImageSettings::new(PixelFormat::Bgr24));
-    let operation = Operation::from_json(SQUARE)?;
-    let mut people = None;
+    // The embedded model finds drawn people; `RtenDetector::load` takes one that finds real ones.
+    let (detector, operation) = (RtenDetector::plaza_person()?, Operation::from_json(SQUARE)?);
+    let mut people = SpatialAnalysis::new(detector, &operation, AnalysisOptions::default(), 1)?;
     let mut camera = Camera::connect(CameraOptions::parse(url)?.with_audio(false));
     while recorder.stats().files < clips {
         let event = camera.next().await.context("the camera stopped")?;
         let mut recorded = Vec::new();
         if let Some(video) = event.video() {
             frames.set_stream(video.codec, &video.extra_data)?;
-            // The embedded model finds drawn people; `RtenDetector::load` takes one that finds real ones.
-            let (detector, options) = (RtenDetector::plaza_person()?, AnalysisOptions::default());
-            let session = SpatialAnalysis::new(detector, &operation, video.size, options, 1)?;
-            people = Some(session);
             recorded = recorder.set_tracks(VideoTrack::new(video.codec, video.extra_data, video.size));
         }
-        match (event, &mut people) {
-            (CameraEvent::Unit(unit), Some(people)) => {
-                let _damaged_units_are_counted = frames.push(&unit.data, unit.timestamp_90k)?;
+        match event {
+            CameraEvent::Unit(unit) => {
+                frames.push(&unit.data, unit.timestamp_90k)?;
                 while let Some(frame) = frames.next_frame()? {
-                    let (width, height) = (frame.plan.width(), frame.plan.height());
-                    let view = ImageView::packed(frame.pixels, width, height, frame.plan.format())?;
+                    let view =
+                        ImageView::packed(frame.pixels, frame.width(), frame.height(), frame.format())?;
                     if !people.process(view, frame.timestamp_90k)?.is_empty() {
                         recorder.signal(Signal::at(frame.timestamp_90k));
                     }
                 }
                 recorded = recorder.push(MediaUnit::video(unit.timestamp_90k, unit.keyframe, unit.data));
             }
-            (CameraEvent::Lost { error }, _) => eprintln!("{error}"), // it reconnects
+            CameraEvent::Lost { error } => eprintln!("{error}"), // it reconnects
             _ => {}
         }
         recorded.iter().for_each(|event| println!("{event}"));

@@ -144,15 +144,15 @@ impl BlockingExtension for Streams {
         let detector = self.detectors.for_session().map_err(ExtensionOpenError::Failed)?;
         let size = (format.width(), format.height());
         let seed = id_seed(info.number);
-        let analysis = SpatialAnalysis::new(detector, &operation, size, self.options, seed).map_err(
-            |error| match error {
+        let analysis = SpatialAnalysis::new(detector, &operation, self.options, seed)
+            .and_then(|analysis| analysis.with_frame_size(size))
+            .map_err(|error| match error {
                 BeginError::FrameSize { .. } => ExtensionOpenError::UnsupportedFormat(error.to_string()),
                 BeginError::Operation(_) => ExtensionOpenError::Configuration(error.to_string()),
                 BeginError::NoClass { .. } | BeginError::CameraAspect { .. } => {
                     ExtensionOpenError::Failed(error.into())
                 }
-            },
-        )?;
+            })?;
         tracing::info!(
             stream = info.number,
             instance = %info.identity.graph_instance_name,

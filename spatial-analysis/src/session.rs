@@ -22,6 +22,9 @@ use crate::stats::AnalysisStats;
 /// starts over. In ticks: two seconds, more than any reordering in transit.
 const LATE: u64 = 2 * MediaTime::TICKS_PER_SECOND;
 
+/// From the ids of a session to those after a change of its frames' shape: far from the seeds that people choose.
+const SEED_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// Name of the class that counts as people.
 const PERSON: &str = "person";
 
@@ -68,7 +71,7 @@ pub enum BeginError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProcessError {
-    /// The frame does not have the size of the session. The sender is at fault.
+    /// The frame does not have the size of [`SpatialAnalysis::with_frame_size`]. The sender is at fault.
     #[error("the frame has {width}x{height} pixels, but {expected_width}x{expected_height} were announced")]
     FrameSize {
         /// Its width.
@@ -80,6 +83,9 @@ pub enum ProcessError {
         /// The announced height.
         expected_height: u32,
     },
+    /// The operation cannot be watched in frames of this shape.
+    #[error(transparent)]
+    Begin(#[from] BeginError),
     /// The detector failed.
     #[error(transparent)]
     Detect(#[from] DetectError),
@@ -101,7 +107,7 @@ impl ProcessError {
     /// Whether later frames of the same sender may well succeed.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::FrameSize { .. } | Self::NoAnswer { .. } => false,
+            Self::FrameSize { .. } | Self::Begin(_) | Self::NoAnswer { .. } => false,
             Self::Detect(error) => error.is_transient(),
             Self::Track(_) | Self::Engine(_) => true,
         }
@@ -137,7 +143,7 @@ impl ProcessError {
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let operation = Operation::from_json(r#"{"lines": [{"name": "gate", "start": [0.5, 1], "end": [0.5, 0]}]}"#)?;
 /// let walker = Walker(DetectorInfo::new("walker", 64, 36), 0.0);
-/// let mut analysis = SpatialAnalysis::new(walker, &operation, (64, 36), AnalysisOptions::default(), 1)?;
+/// let mut analysis = SpatialAnalysis::new(walker, &operation, AnalysisOptions::default(), 1)?;
 ///
 /// let pixels = vec![0; 64 * 36 * 3];
 /// let frame = ImageView::packed(&pixels, 64, 36, PixelFormat::Bgr24)?;
@@ -152,11 +158,13 @@ impl ProcessError {
 /// ```
 pub struct SpatialAnalysis<D> {
     detector: D,
-    width: u32,
-    height: u32,
-    content: Content,
-    aspect: f64,
+    /// The size that frames must have, where it was announced.
+    announced: Option<(u32, u32)>,
+    /// `None` until the first frame.
+    shape: Option<Shape>,
     options: AnalysisOptions,
+    operation: Operation,
+    id_seed: u64,
     rules: Rules,
     newest: Option<u64>,
     stats: AnalysisStats,
@@ -166,11 +174,46 @@ impl<D: Detector> fmt::Debug for SpatialAnalysis<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SpatialAnalysis")
             .field("detector", self.detector.info())
-            .field("width", &self.width)
-            .field("height", &self.height)
+            .field("shape", &self.shape)
             .field("stats", &self.stats)
             .finish_non_exhaustive()
     }
+}
+
+/// The shape of the frames, and where the camera's picture is in them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Shape {
+    /// Width by height of the camera's picture.
+    aspect: f64,
+    content: Content,
+}
+
+impl Shape {
+    fn new((width, height): (u32, u32), camera_aspect: Option<f64>) -> Result<Self, BeginError> {
+        let frame_aspect = f64::from(width) / f64::from(height);
+        if !is_possible(frame_aspect) {
+            return Err(BeginError::FrameSize { width, height });
+        }
+        Ok(match camera_aspect {
+            None => Self {
+                aspect: frame_aspect,
+                content: Content::WHOLE,
+            },
+            Some(aspect) => Self {
+                aspect,
+                content: Content::centered(aspect, frame_aspect),
+            },
+        })
+    }
+}
+
+fn is_possible(aspect: f64) -> bool {
+    (0.01..=100.0).contains(&aspect)
+}
+
+/// The aspect until the first frame.
+fn usual_aspect(options: &AnalysisOptions) -> f64 {
+    options.camera_aspect.unwrap_or(SceneOptions::default().aspect)
 }
 
 /// The search for the ground, from the people that are seen.
@@ -310,7 +353,8 @@ impl Rules {
 }
 
 impl<D: Detector> SpatialAnalysis<D> {
-    /// A session for frames of `size` (width, height) in pixels.
+    /// A session. The shape of its frames, width by height, is that of the first one; a frame of another shape lets the session
+    /// start over, as a jump of the clock does, and with other ids.
     ///
     /// `id_seed` determines the ids of its inferences: sessions whose messages are mixed need different seeds.
     ///
@@ -320,29 +364,26 @@ impl<D: Detector> SpatialAnalysis<D> {
     pub fn new(
         detector: D,
         operation: &Operation,
-        size: (u32, u32),
         options: AnalysisOptions,
         id_seed: u64,
     ) -> Result<Self, BeginError> {
-        let (width, height) = size;
-        let frame_aspect = f64::from(width) / f64::from(height);
-        let possible = |aspect: f64| (0.01..=100.0).contains(&aspect);
-        if !possible(frame_aspect) {
-            return Err(BeginError::FrameSize { width, height });
+        if let Some(aspect) = options.camera_aspect.filter(|aspect| !is_possible(*aspect)) {
+            return Err(BeginError::CameraAspect { aspect });
         }
-        let (aspect, content) = match options.camera_aspect {
-            None => (frame_aspect, Content::WHOLE),
-            Some(aspect) if possible(aspect) => (aspect, Content::centered(aspect, frame_aspect)),
-            Some(aspect) => return Err(BeginError::CameraAspect { aspect }),
-        };
-        let rules = Rules::new(detector.info(), operation, aspect, options, id_seed)?;
+        let rules = Rules::new(
+            detector.info(),
+            operation,
+            usual_aspect(&options),
+            options,
+            id_seed,
+        )?;
         Ok(Self {
             detector,
-            width,
-            height,
-            content,
-            aspect,
+            announced: None,
+            shape: None,
             options,
+            operation: operation.clone(),
+            id_seed,
             rules,
             newest: None,
             stats: AnalysisStats {
@@ -350,6 +391,39 @@ impl<D: Detector> SpatialAnalysis<D> {
                 ..AnalysisStats::default()
             },
         })
+    }
+
+    /// The same session for frames of this size (width, height) in pixels alone: others are errors, as in a stream that
+    /// announces its format.
+    ///
+    /// # Errors
+    ///
+    /// [`BeginError`]; a retry does not help.
+    pub fn with_frame_size(mut self, size: (u32, u32)) -> Result<Self, BeginError> {
+        self.take_shape(size)?;
+        self.announced = Some(size);
+        Ok(self)
+    }
+
+    /// Adapts the rules to frames of this size.
+    fn take_shape(&mut self, size: (u32, u32)) -> Result<(), BeginError> {
+        let shape = Shape::new(size, self.options.camera_aspect)?;
+        if self.shape == Some(shape) {
+            return Ok(());
+        }
+        // People of another shape are others: they must not have the ids of those before.
+        let id_seed = match self.shape {
+            None => self.id_seed,
+            Some(_) => self.id_seed.wrapping_add(SEED_STEP),
+        };
+        let detector = self.detector.info();
+        self.rules = Rules::new(detector, &self.operation, shape.aspect, self.options, id_seed)?;
+        if self.shape.replace(shape).is_some() {
+            self.id_seed = id_seed;
+            self.newest = None;
+            self.stats.restarts += 1;
+        }
+        Ok(())
     }
 
     /// Watches another operation from the next frame on. People, visits and counts of zones begin anew, with ids of this
@@ -360,8 +434,12 @@ impl<D: Detector> SpatialAnalysis<D> {
     ///
     /// [`BeginError::Operation`], or [`BeginError::NoClass`]: nothing has changed.
     pub fn set_operation(&mut self, operation: &Operation, id_seed: u64) -> Result<(), BeginError> {
-        let detector = self.detector.info();
-        self.rules = Rules::new(detector, operation, self.aspect, self.options, id_seed)?;
+        let aspect = self
+            .shape
+            .map_or_else(|| usual_aspect(&self.options), |shape| shape.aspect);
+        self.rules = Rules::new(self.detector.info(), operation, aspect, self.options, id_seed)?;
+        self.operation = operation.clone();
+        self.id_seed = id_seed;
         Ok(())
     }
 
@@ -386,15 +464,22 @@ impl<D: Detector> SpatialAnalysis<D> {
     }
 
     fn analyze(&mut self, frame: Frame<'_>, timestamp_90k: u64) -> Result<Vec<Inference>, ProcessError> {
-        if let Frame::Host(view) = &frame
-            && (view.width(), view.height()) != (self.width, self.height)
-        {
-            return Err(ProcessError::FrameSize {
-                width: view.width(),
-                height: view.height(),
-                expected_width: self.width,
-                expected_height: self.height,
-            });
+        if let Frame::Host(view) = &frame {
+            let (width, height) = (view.width(), view.height());
+            match self.announced {
+                Some((expected_width, expected_height))
+                    if (width, height) != (expected_width, expected_height) =>
+                {
+                    return Err(ProcessError::FrameSize {
+                        width,
+                        height,
+                        expected_width,
+                        expected_height,
+                    });
+                }
+                Some(_) => {}
+                None => self.take_shape((width, height))?,
+            }
         }
         match self.newest {
             Some(newest) if timestamp_90k < newest && newest - timestamp_90k <= LATE => {
@@ -416,9 +501,10 @@ impl<D: Detector> SpatialAnalysis<D> {
 
     /// From detections to identities, events and inferences.
     fn evaluate(&mut self, timestamp_90k: u64, found: &[Detection]) -> Result<Vec<Inference>, ProcessError> {
+        let content = self.shape.map_or(Content::WHOLE, |shape| shape.content);
         let mut people = Vec::with_capacity(found.len());
         for found in found {
-            let bbox = self.content.to_camera(&found.bbox);
+            let bbox = content.to_camera(&found.bbox);
             if !self.rules.people.includes(found.class) {
                 self.stats.other_classes += 1;
             } else if !bbox.is_valid() || found.score.is_nan() {
@@ -452,7 +538,7 @@ impl<D: Detector> SpatialAnalysis<D> {
             }
         };
         for bbox in inferences.iter_mut().filter_map(Inference::bounding_box_mut) {
-            self.content.to_frame(bbox);
+            content.to_frame(bbox);
         }
         Ok(inferences)
     }

@@ -38,7 +38,7 @@ counters! {
     frames,
     /// Frames ignored because they were older than the newest one.
     late_frames,
-    /// How often a session started over because the time jumped back.
+    /// How often a session started over because the time jumped back, or frames of another shape came.
     restarts,
     /// Frames whose bytes are not a picture as announced.
     unreadable_frames,

@@ -8,7 +8,6 @@ use lva_media_types::limits::MAX_ACCESS_UNIT_BYTES;
 
 /// What the decoder did with an access unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "a damaged unit may leave errors in the pictures until the next keyframe"]
 pub enum UnitOutcome {
     /// Decoded without an error, or deferred until its picture is known to be needed.
     Accepted,

@@ -30,7 +30,7 @@ fn people_of_the_drawn_plaza_are_reported_where_they_are() {
     let config = Operation::from_json(&scene.to_string()).unwrap();
     let model = RtenDetector::plaza_person().unwrap();
     let all_people = AnalysisOptions::default().with_entities(Entities::EveryFrame);
-    let mut analysis = SpatialAnalysis::new(model, &config, (1280, 720), all_people, 1).unwrap();
+    let mut analysis = SpatialAnalysis::new(model, &config, all_people, 1).unwrap();
     let mut rgb = vec![0; world.frame_bytes()];
     let (mut wanted, mut met, mut reported) = (0, 0, Vec::new());
     for index in begin..begin + FRAMES {

@@ -236,8 +236,7 @@ fn walked(scene: &Value, score: f32, class: u16) -> Vec<(String, String)> {
     });
     let detector = Scripted::new(script).with_class_names(["dog", "person", "car"]);
     let operation = read(scene);
-    let mut analysis =
-        SpatialAnalysis::new(detector, &operation, SIZE, AnalysisOptions::default(), 7).unwrap();
+    let mut analysis = SpatialAnalysis::new(detector, &operation, AnalysisOptions::default(), 7).unwrap();
     let reported = play(&mut analysis, walk(10).into_iter().map(|(time, _)| time));
     reported.iter().flat_map(|(_, message)| events(message)).collect()
 }
@@ -286,8 +285,7 @@ fn an_operation_follows_the_classes_that_it_names() {
     });
     let detector = Scripted::new(script).with_class_names(["dog", "person", "car"]);
     let operation = read(&scene);
-    let mut analysis =
-        SpatialAnalysis::new(detector, &operation, SIZE, AnalysisOptions::default(), 7).unwrap();
+    let mut analysis = SpatialAnalysis::new(detector, &operation, AnalysisOptions::default(), 7).unwrap();
     let reported = play(&mut analysis, walk(10).into_iter().map(|(time, _)| time));
     let tags: Vec<String> = reported
         .iter()
@@ -301,8 +299,7 @@ fn an_operation_follows_the_classes_that_it_names() {
     // A class that the model does not have.
     scene["classes"] = json!("boat");
     let detector = Scripted::new([]).with_class_names(["person"]);
-    let error =
-        SpatialAnalysis::new(detector, &read(&scene), SIZE, AnalysisOptions::default(), 7).unwrap_err();
+    let error = SpatialAnalysis::new(detector, &read(&scene), AnalysisOptions::default(), 7).unwrap_err();
     assert!(error.to_string().contains("no class 'boat'"), "{error}");
     for wrong in [json!([]), json!([1]), json!([""]), json!(7)] {
         scene["classes"] = wrong;

@@ -58,7 +58,7 @@ proptest! {
         }
         let run = || {
             let script = Scripted::new(frames.iter().map(|(_, found)| found.clone()));
-            let mut analysis = SpatialAnalysis::new(script, &config, SIZE, options, 1).unwrap();
+            let mut analysis = SpatialAnalysis::new(script, &config, options, 1).unwrap();
             let reported = play(&mut analysis, times.iter().copied());
             (reported, analysis.stats())
         };

@@ -13,7 +13,7 @@ fn config() -> Operation {
 }
 
 fn session(detector: Scripted, options: AnalysisOptions) -> SpatialAnalysis<Scripted> {
-    SpatialAnalysis::new(detector, &config(), SIZE, options, 7).unwrap()
+    SpatialAnalysis::new(detector, &config(), options, 7).unwrap()
 }
 
 fn walking(fps: u64, options: AnalysisOptions) -> SpatialAnalysis<Scripted> {
@@ -115,8 +115,7 @@ fn frames_without_an_event_are_answered_empty_unless_all_entities_are_asked_for(
 fn the_same_frames_give_the_same_bytes_and_another_seed_only_other_ids() {
     let run = |seed| {
         let script = Scripted::new(walk(15).into_iter().map(|(_, found)| found));
-        let mut analysis =
-            SpatialAnalysis::new(script, &config(), SIZE, AnalysisOptions::default(), seed).unwrap();
+        let mut analysis = SpatialAnalysis::new(script, &config(), AnalysisOptions::default(), seed).unwrap();
         play(&mut analysis, times(15))
     };
     assert_eq!(run(1), run(1));
@@ -189,8 +188,10 @@ fn a_failing_detector_costs_its_frame_and_nothing_else() {
 }
 
 #[test]
-fn a_frame_of_another_size_is_refused_with_both_sizes() {
-    let mut analysis = walking(15, AnalysisOptions::default());
+fn a_frame_of_another_size_than_announced_is_refused_with_both_sizes() {
+    let mut analysis = walking(15, AnalysisOptions::default())
+        .with_frame_size(SIZE)
+        .unwrap();
     let pixels = vec![0; 32 * 32 * 3];
     let view = ImageView::packed(&pixels, 32, 32, PixelFormat::Bgr24).unwrap();
     let error = analysis.process(Frame::Host(view), 0).unwrap_err();
@@ -229,7 +230,7 @@ fn only_the_class_person_counts_and_other_classes_are_counted_as_such() {
 #[test]
 fn a_model_without_people_is_refused_by_name() {
     let dogs = Scripted::new([]).with_class_names(["dog", "cat"]);
-    let error = SpatialAnalysis::new(dogs, &config(), SIZE, AnalysisOptions::default(), 1).unwrap_err();
+    let error = SpatialAnalysis::new(dogs, &config(), AnalysisOptions::default(), 1).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the model 'scripted' has no class 'person' among its 2: choose a model that finds it, or other \"classes\""
@@ -238,7 +239,8 @@ fn a_model_without_people_is_refused_by_name() {
 
 #[test]
 fn sizes_and_aspects_that_are_no_pictures_are_refused() {
-    let with = |size, options| SpatialAnalysis::new(Scripted::new([]), &config(), size, options, 1);
+    let with =
+        |size, options| SpatialAnalysis::new(Scripted::new([]), &config(), options, 1)?.with_frame_size(size);
     for size in [(0, 0), (0, 10), (10, 0), (1, 101), (10_100, 100)] {
         let refused = with(size, AnalysisOptions::default());
         assert!(matches!(refused, Err(BeginError::FrameSize { .. })), "{size:?}");
@@ -253,9 +255,51 @@ fn sizes_and_aspects_that_are_no_pictures_are_refused() {
 }
 
 #[test]
+fn a_session_follows_the_shape_of_its_frames() {
+    let all = AnalysisOptions::default().with_entities(Entities::EveryFrame);
+    let found = vec![person(BoundingBox::new(0.4, 0.3, 0.1, 0.4))];
+    let mut analysis = session(Scripted::new(vec![found; 20]), all);
+    let pixels = vec![0; 64 * 64 * 3];
+    let mut ids = |frames: std::ops::Range<u64>, width, height| {
+        let view = ImageView::packed(&pixels, width, height, PixelFormat::Bgr24).unwrap();
+        let people = frames.flat_map(|frame| analysis.process(view, frame * 6000).unwrap());
+        let people: Vec<_> = people.collect();
+        (people[0].inference_id.clone(), analysis.stats().restarts)
+    };
+    let (first, _) = ids(0..5, 64, 36);
+    assert_eq!(
+        ids(5..10, 32, 18),
+        (first.clone(), 0),
+        "smaller, of the same shape"
+    );
+    let (second, restarts) = ids(10..15, 64, 64);
+    assert_ne!(second, first, "another shape: another person");
+    assert_eq!(restarts, 1);
+}
+
+#[test]
+fn a_frame_of_an_impossible_shape_is_refused_and_the_next_one_taken() {
+    let mut analysis = session(Scripted::new([]), AnalysisOptions::default());
+    let pixels = vec![0; 3 * 101];
+    let narrow = ImageView::packed(&pixels, 1, 101, PixelFormat::Bgr24).unwrap();
+    let refused = analysis.process(narrow, 0);
+    assert!(
+        matches!(
+            refused,
+            Err(ProcessError::Begin(BeginError::FrameSize {
+                width: 1,
+                height: 101
+            }))
+        ),
+        "{refused:?}"
+    );
+    let usual = ImageView::packed(&pixels, 10, 10, PixelFormat::Bgr24).unwrap();
+    analysis.process(usual, 0).unwrap();
+}
+
+#[test]
 fn zones_lie_on_the_cameras_picture_in_a_padded_frame_and_boxes_on_the_frame() {
     // A camera picture of 16:9 in a frame of 64x64 has bars of 0.21875 at the top and the bottom.
-    let size = (64, 64);
     let bar = 0.21875;
     let padded = |bbox: BoundingBox| {
         BoundingBox::from_edges(
@@ -280,8 +324,7 @@ fn zones_lie_on_the_cameras_picture_in_a_padded_frame_and_boxes_on_the_frame() {
     )
     .unwrap();
     let run = |options: AnalysisOptions| {
-        let mut analysis =
-            SpatialAnalysis::new(Scripted::new(script.clone()), &config, size, options, 1).unwrap();
+        let mut analysis = SpatialAnalysis::new(Scripted::new(script.clone()), &config, options, 1).unwrap();
         let pixels = vec![0; 64 * 64 * 3];
         let view = ImageView::packed(&pixels, 64, 64, PixelFormat::Bgr24).unwrap();
         let mut reported = Vec::new();
@@ -348,7 +391,7 @@ fn a_bad_detection_costs_itself_and_not_the_frame() {
     let script = Scripted::new(vec![frame; 5]);
     let options = AnalysisOptions::default().with_entities(Entities::EveryFrame);
     let operation = Operation::from_json(SCENE).unwrap();
-    let mut analysis = SpatialAnalysis::new(script, &operation, SIZE, options, 1).unwrap();
+    let mut analysis = SpatialAnalysis::new(script, &operation, options, 1).unwrap();
     let reported = play(&mut analysis, (0..5).map(|frame| frame * 6000));
     assert_eq!(reported.last().unwrap().1.len(), 1);
     let stats = analysis.stats();
