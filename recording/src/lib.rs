@@ -15,25 +15,25 @@
 //!
 //! ```
 //! use lva_recording::{
-//!     ClipDirectory, GateOptions, MediaTime, MediaUnit, PreRollLimits, Recorder, RecorderEvent, Signal, Tracks,
-//!     VideoCodec, VideoTrack,
+//!     ClipDirectory, GateOptions, MediaTime, MediaUnit, PreRollLimits, Recorder, RecorderEvent, Signal, VideoCodec,
+//!     VideoTrack,
 //! };
 //! use std::time::Duration;
 //!
 //! # let directory = tempfile::tempdir()?;
 //! # let avcc = [1, 66, 0, 30, 0xff, 0xe1, 0, 4, 0x67, 66, 0, 30, 1, 0, 3, 0x68, 4, 5];
-//! let video = VideoTrack { codec: VideoCodec::H264, extra_data: avcc.to_vec().into(), width: 64, height: 48 };
+//! let video = VideoTrack::new(VideoCodec::H264, avcc.to_vec(), (64, 48));
 //! let seconds = Duration::from_secs;
 //! let mut recorder = Recorder::new(
 //!     GateOptions::new(seconds(5), seconds(5)).starting_before(seconds(2)),
 //!     PreRollLimits::new(seconds(10), 32 << 20),
-//!     Tracks { video, audio: None },
+//!     video,
 //!     ClipDirectory::new(directory.path(), "door-${System.DateTime}"),
 //! )?;
 //! let start = 1_589_738_020 * MediaTime::TICKS_PER_SECOND;
 //! for number in 0..600 {
 //!     let time = start + number * 3000; // 30 pictures a second, a keyframe each second
-//!     let mut events = recorder.push(MediaUnit::video(time, number % 30 == 0, vec![0; 100].into()));
+//!     let events = recorder.push(MediaUnit::video(time, number % 30 == 0, vec![0; 100].into()));
 //!     if number == 200 {
 //!         recorder.signal(Signal::at(time));
 //!     }
@@ -64,7 +64,7 @@
 //!
 //! # Limits
 //!
-//! One video track (H.264 or H.265) and one AAC track. The gate accepts the contract's ranges: a window up to 10 s, an
+//! One video track (H.264, H.265 or MJPEG) and one audio track (AAC or Opus). The gate accepts the contract's ranges: a window up to 10 s, an
 //! offset up to a minute, a recording up to an hour. FFmpeg comes from the system (5.1 or newer) and only writes MP4; its
 //! log level is set once, to fatal. Calls of [`Recorder`] and [`ClipWriter`] block on the disk. Unsafe code is limited to
 //! one small module, which passes the parameter sets to FFmpeg.

@@ -114,6 +114,13 @@ impl From<VideoTrack> for Tracks {
     }
 }
 
+impl From<VideoTrack> for Option<Tracks> {
+    /// A recording without audio, for [`Recorder::new`](crate::Recorder::new).
+    fn from(video: VideoTrack) -> Self {
+        Some(video.into())
+    }
+}
+
 /// The track of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Track {
