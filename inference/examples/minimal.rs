@@ -1,34 +1,31 @@
 //! A picture in, detections out.
 //!
 //! `cargo run -p lva-inference --features image-codecs --example inference-minimal -- picture.jpg` finds drawn people with the embedded
-//! model; with the path of a FastestDet model as a second argument it finds the 80 classes of COCO.
+//! model; with the path of an ONNX model as a second argument, what that one finds.
 #![allow(clippy::print_stdout)]
 
 use std::fs;
 
 use lva_inference::{
-    CodecLimits, Detector, ModelSpec, PLAZA_PERSON_ONNX, RgbPicture, RtenDetector, RtenOptions,
+    CodecLimits, Detector, ModelFile, ModelOverrides, RgbPicture, RtenDetector, RtenOptions,
 };
 
 fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let options = RtenOptions::default();
     let (picture, mut detector) = match args.as_slice() {
-        [picture] => {
-            let spec = ModelSpec::plaza_person();
+        [picture] => (picture, RtenDetector::plaza_person()?),
+        [picture, model] => {
+            let file = ModelFile::open(model)?;
+            let recognition = file.recognise(&ModelOverrides::default())?;
+            println!("{recognition}");
+            let spec = recognition.into_spec();
             (
                 picture,
-                RtenDetector::from_bytes(PLAZA_PERSON_ONNX, spec, options)?,
+                RtenDetector::from_file(file, spec, RtenOptions::default())?,
             )
         }
-        [picture, model] => (
-            picture,
-            RtenDetector::load(model, ModelSpec::fastest_det(), options)?,
-        ),
         _ => {
-            eprintln!(
-                "usage: inference-minimal PICTURE [FASTESTDET.onnx], the picture a JPEG, PNG or BMP file"
-            );
+            eprintln!("usage: inference-minimal PICTURE [MODEL.onnx], the picture a JPEG, PNG or BMP file");
             std::process::exit(2);
         }
     };

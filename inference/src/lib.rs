@@ -10,7 +10,7 @@
 //! with single frames, and a device is never replaced by another ([`LoadError`]).
 //!
 //! What this crate is not: it does not track, and knows neither zones nor cameras; it does not decode video; it
-//! neither trains nor downloads models; it does not guess a model family from a file.
+//! neither trains nor downloads models.
 //!
 //! # Example
 //!
@@ -19,8 +19,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use lva_inference::{Detector, ImageView, PixelFormat, RtenDetector};
 //!
-//! // The embedded model detects drawn people. For real people use a model trained on them:
-//! // RtenDetector::load("FastestDet.onnx", ModelSpec::fastest_det().with_classes_kept(["person"]), …)
+//! // The embedded model detects drawn people. For real people load a model trained on them: see `ModelFile`.
 //! let mut detector = RtenDetector::plaza_person()?;
 //!
 //! let pixels = vec![0; 1408 * 786 * 3];
