@@ -81,8 +81,8 @@ impl fmt::Display for Repair {
     }
 }
 
-/// How often each was needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How often each was needed. `Debug` shows those that were.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Repairs {
     counts: [u64; Repair::ALL.len()],
     any: bool,
@@ -127,6 +127,13 @@ impl Repairs {
             *own = own.saturating_add(std::mem::take(theirs));
         }
         self.any |= std::mem::take(&mut other.any);
+    }
+}
+
+impl fmt::Debug for Repairs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let needed = self.iter().map(|(repair, count)| (repair.code(), count));
+        f.debug_map().entries(needed).finish()
     }
 }
 
