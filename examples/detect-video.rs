@@ -5,6 +5,7 @@ use anyhow::Context;
 use clap::Parser;
 use lva_examples::draw::{ORANGE, canvas, sides};
 use lva_examples::{ModelArgs, VideoReader, detect_one, progress};
+use lva_framing::{DecodeQuality, DecoderOptions};
 use lva_inference::{Frame, ImageView, PixelFormat};
 use serde_json::json;
 use std::path::PathBuf;
@@ -30,6 +31,9 @@ struct Args {
     explain: bool,
     #[command(flatten)]
     model: ModelArgs,
+    /// How exactly pictures are decoded: exact or fast.
+    #[arg(long, default_value_t)]
+    decode_quality: DecodeQuality,
     /// Also print every box.
     #[arg(long)]
     boxes: bool,
@@ -53,7 +57,8 @@ fn main() -> anyhow::Result<()> {
     }
     let video = args.video.context("--video is missing")?;
     let mut detector = args.model.load_chosen(model)?;
-    let mut reader = VideoReader::open(&video)?;
+    let decoder = DecoderOptions::default().with_quality(args.decode_quality);
+    let mut reader = VideoReader::with_options(&video, decoder)?;
     let mut bgr = Vec::new();
     let (mut counts, mut scores, mut times) = (Vec::new(), Vec::new(), Vec::new());
     let bar = progress(reader.frame_count(), "frames");

@@ -5,8 +5,8 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use lva_examples::{UnitReader, parse_size};
 use lva_framing::{
-    Decoder, DecoderOptions, FrameEncoder, FramePlan, FrameRate, Hardware, ImageFile, ImageSettings, Pacer,
-    Picture, PixelFormat, Renderer, ScaleMode,
+    DecodeQuality, Decoder, DecoderOptions, FrameEncoder, FramePlan, FrameRate, Hardware, ImageFile,
+    ImageSettings, Pacer, Picture, PixelFormat, Renderer, ScaleMode,
 };
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
@@ -52,6 +52,9 @@ struct Args {
     /// Hardware decoder: cuda or vaapi.
     #[arg(long)]
     hardware: Option<Hardware>,
+    /// How exactly pictures are decoded: exact or fast.
+    #[arg(long, default_value_t)]
+    decode_quality: DecodeQuality,
     /// Decode everything and drop unneeded pictures, for comparison.
     #[arg(long)]
     full: bool,
@@ -217,7 +220,8 @@ fn main() -> anyhow::Result<()> {
         let options = DecoderOptions::default()
             .with_threads(args.threads)
             .with_low_delay(args.threads == 1)
-            .with_hardware(args.hardware);
+            .with_hardware(args.hardware)
+            .with_quality(args.decode_quality);
         let mut decoder = Decoder::open(reader.codec(), reader.extra_data(), options)?;
         let mut pacer = args.fps.map(Pacer::new);
         let mut units = 0;

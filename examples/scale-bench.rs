@@ -16,6 +16,7 @@ use lva_extension_protocol::BoxError;
 use lva_extension_protocol::server::{
     Extension, ExtensionOpenError, ExtensionServer, ExtensionSession, ListenAddress, Sample, SessionInfo,
 };
+use lva_framing::{DecodeQuality, DecoderOptions};
 use lva_graph_runtime::{Module, RuntimeOptions};
 use lva_inference_schema::Inference;
 use lva_rtsp_simulator::{Simulator, SimulatorOptions};
@@ -59,6 +60,9 @@ struct Args {
     /// Size of these frames, padded, as bgr24.
     #[arg(long, value_parser = parse_size, default_value = "1408x786")]
     size: (u32, u32),
+    /// How exactly pictures are decoded: exact or fast.
+    #[arg(long, default_value_t)]
+    decode_quality: DecodeQuality,
     /// The MP4 file that every camera plays. Default: one that the ffmpeg program generates once.
     #[arg(long)]
     video: Option<PathBuf>,
@@ -282,7 +286,9 @@ impl Counters {
 }
 
 async fn measure(args: &Args, count: usize, topology: &Value, recordings: &Path) -> anyhow::Result<Value> {
-    let module = Module::new(RuntimeOptions::new(recordings), Vec::new());
+    let decoder = DecoderOptions::default().with_quality(args.decode_quality);
+    let options = RuntimeOptions::new(recordings).with_decoder(decoder);
+    let module = Module::new(options, Vec::new());
     call(&module, "pipelineTopologySet", topology.clone()).await?;
     let names: Vec<String> = (1..=count).map(|number| format!("{count}-{number}")).collect();
     let resident_before = resident()?;

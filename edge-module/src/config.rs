@@ -5,8 +5,10 @@ mod webhook;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
+use lva_framing::{DecodeQuality, DecoderOptions, Hardware};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use hub::BrokerAddress;
@@ -26,6 +28,8 @@ const DOCUMENTED: &str = include_str!("../lva-edge.toml");
 pub struct Config {
     /// Names and directories.
     pub module: ModuleConfig,
+    /// How cameras are decoded for analysis.
+    pub decoding: DecodingConfig,
     /// The HTTP server of the methods.
     pub http: HttpConfig,
     /// The metrics endpoint.
@@ -72,6 +76,44 @@ impl Default for ModuleConfig {
             data: "lva-edge-data".into(),
             recordings: "recordings".into(),
             stop_seconds: 15,
+        }
+    }
+}
+
+/// How cameras are decoded for analysis. Recordings are not decoded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct DecodingConfig {
+    /// `exact` or `fast`, see [`DecodeQuality`].
+    pub quality: String,
+    /// A device that decodes, see [`Hardware`]; empty for software.
+    pub hardware: String,
+}
+
+impl DecodingConfig {
+    /// The options of each camera's decoder.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`] for an unknown name.
+    pub fn options(&self) -> Result<DecoderOptions, ConfigError> {
+        let hardware = match self.hardware.as_str() {
+            "" => None,
+            name => Some(named::<Hardware>("decoding.hardware", name)?),
+        };
+        let quality = named::<DecodeQuality>("decoding.quality", &self.quality)?;
+        Ok(DecoderOptions::default()
+            .with_quality(quality)
+            .with_hardware(hardware))
+    }
+}
+
+impl Default for DecodingConfig {
+    fn default() -> Self {
+        Self {
+            quality: DecodeQuality::Exact.to_string(),
+            hardware: String::new(),
         }
     }
 }
@@ -276,6 +318,7 @@ impl Config {
             10_000,
         )?;
         range("module.stop-seconds", self.module.stop_seconds, 0, 86_400)?;
+        self.decoding.options()?;
         self.hub.check()?;
         self.webhook.check()?;
         range("events.file-mib", self.events.file_mib, 1, 100_000)?;
@@ -359,6 +402,13 @@ fn name(key: &'static str, text: &str) -> Result<(), ConfigError> {
     })
 }
 
+fn named<T: FromStr<Err: ToString>>(key: &'static str, name: &str) -> Result<T, ConfigError> {
+    name.parse().map_err(|error: T::Err| ConfigError::Value {
+        key,
+        message: error.to_string(),
+    })
+}
+
 fn range(key: &'static str, value: u64, least: u64, most: u64) -> Result<(), ConfigError> {
     match (least..=most).contains(&value) {
         true => Ok(()),
@@ -414,6 +464,8 @@ mod tests {
         };
         assert!(rejected(|c| c.http.listen = "8580".into()).contains("http.listen"));
         assert!(rejected(|c| c.http.max_connections = 0).contains("from 1 to 10000"));
+        assert!(rejected(|c| c.decoding.quality = "quick".into()).contains("use exact or fast"));
+        assert!(rejected(|c| c.decoding.hardware = "gpu".into()).contains("use cuda or vaapi"));
         assert!(rejected(|c| c.http.key = "key.pem".into()).contains("go together"));
         assert!(rejected(|c| c.module.name = "a/b".into()).contains("module.name"));
         assert!(rejected(|c| c.module.device = String::new()).contains("empty"));

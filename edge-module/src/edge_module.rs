@@ -129,6 +129,7 @@ impl EdgeModuleBuilder {
             log,
         } = self;
         config.check()?;
+        let runtime = runtime.with_decoder(config.decoding.options()?);
         let target = hub::target(&config, |name| std::env::var(name).ok())?;
         let mut identity = ModuleLabels {
             hub: String::new(),

@@ -50,7 +50,12 @@ impl Source {
         Ok(if is_camera {
             Self::Camera(CameraPictures::connect(video, pacer)?)
         } else {
-            Self::File(Box::new(FilePictures::open(Path::new(video), pacer, endless)?))
+            Self::File(Box::new(FilePictures::open(
+                Path::new(video),
+                DecoderOptions::default(),
+                pacer,
+                endless,
+            )?))
         })
     }
 
@@ -93,6 +98,7 @@ pub struct FilePictures {
     path: PathBuf,
     reader: UnitReader,
     decoder: Decoder,
+    options: DecoderOptions,
     pacer: Option<Pacer>,
     endless: bool,
     /// Media time of the file's first picture, and the file's own time of it.
@@ -112,13 +118,19 @@ impl std::fmt::Debug for FilePictures {
 }
 
 impl FilePictures {
-    pub(crate) fn open(path: &Path, pacer: Option<Pacer>, endless: bool) -> anyhow::Result<Self> {
+    pub(crate) fn open(
+        path: &Path,
+        options: DecoderOptions,
+        pacer: Option<Pacer>,
+        endless: bool,
+    ) -> anyhow::Result<Self> {
         let reader = UnitReader::open(path)?;
-        let decoder = Decoder::open(reader.codec(), reader.extra_data(), DecoderOptions::default())?;
+        let decoder = Decoder::open(reader.codec(), reader.extra_data(), options.clone())?;
         Ok(Self {
             path: path.to_owned(),
             reader,
             decoder,
+            options,
             pacer,
             endless,
             start_90k: MediaTime::from_system_time(SystemTime::now()).ticks_90k(),
@@ -173,7 +185,7 @@ impl FilePictures {
             start_90k,
             last_90k: self.last_90k,
             step_90k: self.step_90k,
-            ..Self::open(&self.path, self.pacer.take(), true)?
+            ..Self::open(&self.path, self.options.clone(), self.pacer.take(), true)?
         };
         Ok(())
     }

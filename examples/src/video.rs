@@ -10,7 +10,7 @@ use ffmpeg::util::color;
 use ffmpeg::util::frame::Video;
 use ffmpeg::{Dictionary, Packet, Rational};
 use ffmpeg_next as ffmpeg;
-use lva_framing::{ImageSettings, PixelFormat, Renderer};
+use lva_framing::{DecoderOptions, ImageSettings, PixelFormat, Renderer};
 
 use crate::source::FilePictures;
 
@@ -193,8 +193,17 @@ impl VideoReader {
     ///
     /// As [`UnitReader::open`](crate::UnitReader::open).
     pub fn open(path: &Path) -> anyhow::Result<Self> {
+        Self::with_options(path, DecoderOptions::default())
+    }
+
+    /// Opens a file, and decodes it with these options.
+    ///
+    /// # Errors
+    ///
+    /// As [`UnitReader::open`](crate::UnitReader::open).
+    pub fn with_options(path: &Path, options: DecoderOptions) -> anyhow::Result<Self> {
         Ok(Self {
-            pictures: FilePictures::open(path, None, false)?,
+            pictures: FilePictures::open(path, options, None, false)?,
             renderer: None,
             first_90k: None,
             last_90k: 0,

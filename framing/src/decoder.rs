@@ -13,7 +13,7 @@ use ffmpeg_next::util::frame::Video;
 use lva_bitstream::{NalError, NalUnits, ParameterSets, START_CODE};
 use lva_media_types::VideoCodec;
 use lva_media_types::limits::MAX_ACCESS_UNIT_BYTES;
-pub use options::{DecoderOptions, MAX_THREADS};
+pub use options::{DecodeQuality, DecoderOptions, MAX_THREADS, UnknownDecodeQuality};
 pub use outcome::{DecoderOpenError, DecoderStats, PushError, UnitOutcome};
 use std::collections::VecDeque;
 use std::fmt;
@@ -101,8 +101,11 @@ impl Decoder {
             count: options.threads,
             ..threading::Config::kind(kind)
         });
-        let decoder = context
-            .decoder()
+        let mut decoder = context.decoder();
+        if options.quality == DecodeQuality::Fast {
+            decoder.skip_loop_filter(ffmpeg::Discard::All);
+        }
+        let decoder = decoder
             .video()
             .map_err(|cause| DecoderOpenError::Open { codec, cause })?;
         let mut units = UnitReader::new(codec);

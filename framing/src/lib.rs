@@ -73,7 +73,8 @@ mod sampler;
 mod unit;
 
 pub use decoder::{
-    Decoder, DecoderOpenError, DecoderOptions, DecoderStats, MAX_THREADS, PushError, UnitOutcome,
+    DecodeQuality, Decoder, DecoderOpenError, DecoderOptions, DecoderStats, MAX_THREADS, PushError,
+    UnitOutcome, UnknownDecodeQuality,
 };
 pub use demand::Demand;
 #[cfg(feature = "encode")]

@@ -101,7 +101,7 @@ impl RuntimeOptions {
         self
     }
 
-    /// How each camera is decoded: threads, and a device instead of them. Default: one thread, no device.
+    /// How each camera is decoded: threads, how exactly, or on which device. Default: one thread, exactly, no device.
     #[must_use]
     pub fn with_decoder(mut self, options: DecoderOptions) -> Self {
         self.decoder = options;

@@ -1,6 +1,9 @@
 //! How to decode.
 
+mod quality;
+
 use crate::hardware::Hardware;
+pub use quality::{DecodeQuality, UnknownDecodeQuality};
 
 /// Most decoder threads that can be asked for.
 pub const MAX_THREADS: usize = 64;
@@ -11,6 +14,7 @@ pub struct DecoderOptions {
     pub(super) threads: usize,
     pub(super) low_delay: bool,
     pub(super) hardware: Option<Hardware>,
+    pub(super) quality: DecodeQuality,
 }
 
 impl Default for DecoderOptions {
@@ -19,6 +23,7 @@ impl Default for DecoderOptions {
             threads: 1,
             low_delay: true,
             hardware: None,
+            quality: DecodeQuality::Exact,
         }
     }
 }
@@ -52,6 +57,13 @@ impl DecoderOptions {
     #[must_use]
     pub fn with_hardware(mut self, hardware: Option<Hardware>) -> Self {
         self.hardware = hardware;
+        self
+    }
+
+    /// How exactly software decodes, default [`DecodeQuality::Exact`]. Devices always decode exactly.
+    #[must_use]
+    pub fn with_quality(mut self, quality: DecodeQuality) -> Self {
+        self.quality = quality;
         self
     }
 }

@@ -10,6 +10,7 @@ mod encoding;
 mod geometry;
 mod motion;
 mod motion_world;
+mod quality;
 mod rendering;
 #[cfg(feature = "encode")]
 mod sampler;
