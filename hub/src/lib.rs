@@ -4,7 +4,7 @@
 //! | module or type | what |
 //! |---|---|
 //! | [`Client`], [`HubOptions`] | keeps the connection; sends, reports, receives |
-//! | [`Outbox`] | events on disk until the hub has them |
+//! | [`Outbox`] | events on disk until the hub has them, or a transport of your own ([`OutboxReceiver`]) |
 //! | [`ConnectionString`], [`EdgeEnvironment`], [`Identity`] | who connects, and where |
 //! | [`workload`], [`sas`], [`Signer`] | IoT Edge's workload API; access tokens |
 //! | [`topic`], [`properties`], [`OutputMessage`], [`InputMessage`] | messages and their topics |
@@ -66,7 +66,10 @@ pub use environment::{EdgeEnvironment, EnvironmentError};
 pub use identity::{Identity, IdentityError};
 pub use message::{InputMessage, MAX_MESSAGE_BYTES, OutputMessage, OutputMessageError};
 pub use mqtt::MqttVersion;
-pub use outbox::{Outbox, OutboxDropReason, OutboxError, OutboxOptions, OutboxPushError, OutboxStats};
+pub use outbox::{
+    Outbox, OutboxDropReason, OutboxError, OutboxOptions, OutboxPushError, OutboxReceiver, OutboxStats,
+    TakenMessage,
+};
 pub use signer::{SignError, Signer};
 
 /// The program in the README compiles.

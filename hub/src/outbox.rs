@@ -3,6 +3,7 @@
 mod clock;
 mod counters;
 mod log;
+mod receiver;
 pub(crate) mod record;
 mod segment;
 mod worker;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use counters::{OutboxDropReason, OutboxStats};
+pub use receiver::{OutboxReceiver, TakenMessage};
 use tokio::sync::watch;
 pub(crate) use worker::Consumer;
 use worker::Worker;
@@ -168,6 +170,12 @@ impl Outbox {
     /// Counts and size.
     pub fn stats(&self) -> OutboxStats {
         self.worker.stats()
+    }
+
+    /// The end that delivers, for a program with a transport of its own; [`Client`](crate::Client) takes that of its outbox itself.
+    /// There is one; a second call takes over, and is given again what the first one left unsettled only after a new start.
+    pub fn receiver(&self) -> OutboxReceiver {
+        OutboxReceiver::new(self.consumer())
     }
 
     /// The end that sends. There is one; a second call takes over.

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum OutboxDropReason {
-    /// The hub would refuse it: too large, or with a name or id that it does not accept.
+    /// The receiver refused it, or would: too large, or with a name or id that it does not accept.
     Refused,
     /// It came faster than the disk takes events.
     Overload,
@@ -115,7 +115,7 @@ pub struct OutboxStats {
     pub dropped: [(OutboxDropReason, u64); OutboxDropReason::ALL.len()],
     /// Events taken in.
     pub accepted: u64,
-    /// Events that the hub acknowledged.
+    /// Events that the receiver acknowledged.
     pub delivered: u64,
     /// Bytes that a crash had cut off at the end, removed at the start.
     pub cut_bytes: u64,

@@ -310,9 +310,26 @@ impl Consumer {
         }
     }
 
+    /// An event that was asked for, if one is there already.
+    pub(super) fn try_next(&mut self) -> Option<StoredEvent> {
+        let stored = self.events.try_recv().ok()?;
+        self.outstanding = self.outstanding.saturating_sub(1);
+        Some(stored)
+    }
+
     /// The hub has the event.
     pub(crate) fn acknowledge(&self, sequence: u64) {
         self.shared.counters.add_delivered();
+        self.settle(sequence);
+    }
+
+    /// The event will never be taken: it is dropped, and counted.
+    pub(super) fn refuse(&self, sequence: u64) {
+        self.shared.counters.add(OutboxDropReason::Refused, 1);
+        self.settle(sequence);
+    }
+
+    fn settle(&self, sequence: u64) {
         self.shared.lock().acknowledged.push(sequence);
         self.shared.wake.notify_one();
     }
