@@ -70,14 +70,7 @@ pub(super) async fn instances(State(service): State<Service>) -> Json<Value> {
     Json(json!({"value": all.collect::<Vec<_>>()}))
 }
 
-#[utoipa::path(
-    get,
-    path = "/api/v1/twin",
-    responses(
-        (status = 200, description = "The module's twin, without secrets, and its ETag"),
-        (status = 503, description = "The hub has not sent the twin yet"),
-    )
-)]
+#[utoipa::path(get, path = "/api/v1/twin", responses(twin::Read))]
 pub(super) async fn twin(State(service): State<Service>) -> Response {
     twin::document(&service).unwrap_or_else(refused)
 }
@@ -86,12 +79,7 @@ pub(super) async fn twin(State(service): State<Service>) -> Response {
     patch,
     path = "/api/v1/twin",
     request_body(content = Object, description = "properties.desired as a merge patch: null deletes. If-Match may have the ETag of the twin that is meant"),
-    responses(
-        (status = 200, description = "The desired properties are saved and in force; the body is the twin"),
-        (status = 400, description = "The body is invalid, or more than a twin holds"),
-        (status = 403, description = "The twin belongs to the hub"),
-        (status = 412, description = "The twin has changed since (If-Match)"),
-    )
+    responses(twin::Changed),
 )]
 pub(super) async fn update_twin(State(service): State<Service>, headers: HeaderMap, body: Bytes) -> Response {
     twin::change(&service, &headers, &body, Update::Merge)

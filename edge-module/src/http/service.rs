@@ -20,6 +20,16 @@ use super::twin::{self, Update};
 const RESPONSE_SECONDS: std::ops::RangeInclusive<u64> = 5..=300;
 const DEFAULT_SECONDS: u64 = 30;
 
+/// Whom a call is for.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct ModuleNames {
+    /// The device's name.
+    device: String,
+    /// The module's name.
+    module: String,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Call {
@@ -33,7 +43,7 @@ struct Call {
 #[utoipa::path(
     post,
     path = "/twins/{device}/modules/{module}/methods",
-    params(("device" = String, Path, description = "The device's name"), ("module" = String, Path, description = "The module's name")),
+    params(ModuleNames),
     request_body(content = Object, description = "methodName, payload, and optionally responseTimeoutInSeconds and connectTimeoutInSeconds"),
     responses(
         (status = 200, description = "The module has answered: its status and payload"),
@@ -43,10 +53,10 @@ struct Call {
 )]
 pub(super) async fn invoke(
     State(service): State<Service>,
-    Path((device, module)): Path<(String, String)>,
+    Path(names): Path<ModuleNames>,
     body: Bytes,
 ) -> Response {
-    if let Some(refused) = foreign(&service, &device, &module) {
+    if let Some(refused) = foreign(&service, &names) {
         return refused;
     }
     let call: Call = match serde_json::from_slice(&body) {
@@ -72,18 +82,11 @@ pub(super) async fn invoke(
 #[utoipa::path(
     get,
     path = "/twins/{device}/modules/{module}",
-    params(("device" = String, Path, description = "The device's name"), ("module" = String, Path, description = "The module's name")),
-    responses(
-        (status = 200, description = "The twin, without secrets, and its ETag"),
-        (status = 404, description = "No such device or module here"),
-        (status = 503, description = "The hub has not sent the twin yet"),
-    )
+    params(ModuleNames),
+    responses(twin::Read, (status = 404, description = "No such device or module here")),
 )]
-pub(super) async fn twin(
-    State(service): State<Service>,
-    Path((device, module)): Path<(String, String)>,
-) -> Response {
-    match foreign(&service, &device, &module) {
+pub(super) async fn twin(State(service): State<Service>, Path(names): Path<ModuleNames>) -> Response {
+    match foreign(&service, &names) {
         None => twin::document(&service).unwrap_or_else(refused),
         Some(refused) => refused,
     }
@@ -92,51 +95,44 @@ pub(super) async fn twin(
 #[utoipa::path(
     patch,
     path = "/twins/{device}/modules/{module}",
-    params(("device" = String, Path, description = "The device's name"), ("module" = String, Path, description = "The module's name")),
+    params(ModuleNames),
     request_body(content = Object, description = "properties.desired as a merge patch: null deletes. If-Match may have the ETag of the twin that is meant"),
-    responses(
-        (status = 200, description = "The desired properties are saved and in force; the body is the twin"),
-        (status = 400, description = "The body is invalid, or more than a twin holds"),
-        (status = 403, description = "The twin belongs to the hub"),
-        (status = 404, description = "No such device or module here"),
-        (status = 412, description = "The twin has changed since (If-Match)"),
-    )
+    responses(twin::Changed, (status = 404, description = "No such device or module here")),
 )]
 pub(super) async fn update_twin(
     State(service): State<Service>,
-    Path((device, module)): Path<(String, String)>,
+    Path(names): Path<ModuleNames>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    match foreign(&service, &device, &module) {
-        None => twin::change(&service, &headers, &body, Update::Merge)
-            .await
-            .unwrap_or_else(refused),
-        Some(refused) => refused,
-    }
+    change_twin(&service, &names, &headers, &body, Update::Merge).await
 }
 
 #[utoipa::path(
     put,
     path = "/twins/{device}/modules/{module}",
-    params(("device" = String, Path, description = "The device's name"), ("module" = String, Path, description = "The module's name")),
+    params(ModuleNames),
     request_body(content = Object, description = "properties.desired, which replaces all desired properties. If-Match may have the ETag of the twin that is meant"),
-    responses(
-        (status = 200, description = "The desired properties are saved and in force; the body is the twin"),
-        (status = 400, description = "The body is invalid, or more than a twin holds"),
-        (status = 403, description = "The twin belongs to the hub"),
-        (status = 404, description = "No such device or module here"),
-        (status = 412, description = "The twin has changed since (If-Match)"),
-    )
+    responses(twin::Changed, (status = 404, description = "No such device or module here")),
 )]
 pub(super) async fn replace_twin(
     State(service): State<Service>,
-    Path((device, module)): Path<(String, String)>,
+    Path(names): Path<ModuleNames>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    match foreign(&service, &device, &module) {
-        None => twin::change(&service, &headers, &body, Update::Replace)
+    change_twin(&service, &names, &headers, &body, Update::Replace).await
+}
+
+async fn change_twin(
+    service: &Service,
+    names: &ModuleNames,
+    headers: &HeaderMap,
+    body: &[u8],
+    update: Update,
+) -> Response {
+    match foreign(service, names) {
+        None => twin::change(service, headers, body, update)
             .await
             .unwrap_or_else(refused),
         Some(refused) => refused,
@@ -144,9 +140,9 @@ pub(super) async fn replace_twin(
 }
 
 /// The answer where these are not the names of this module.
-fn foreign(service: &Service, device: &str, module: &str) -> Option<Response> {
+fn foreign(service: &Service, names: &ModuleNames) -> Option<Response> {
     let own = &service.identity;
-    if device == own.device && module == own.module {
+    if names.device == own.device && names.module == own.module {
         return None;
     }
     let message = format!(

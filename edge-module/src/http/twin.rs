@@ -8,6 +8,36 @@ use serde_json::{Map, Value, json};
 use super::Service;
 use crate::twin::{DesiredChange, Precondition, TwinChangeError};
 
+/// The answers to reading the twin, for the description of the server.
+#[derive(utoipa::IntoResponses)]
+#[allow(dead_code, reason = "describes, and is never made")]
+pub(super) enum Read {
+    /// The twin, without secrets, and its ETag
+    #[response(status = 200)]
+    Twin,
+    /// The hub has not sent the twin yet
+    #[response(status = 503)]
+    NotYet,
+}
+
+/// The answers to changing the twin, by PATCH and by PUT.
+#[derive(utoipa::IntoResponses)]
+#[allow(dead_code, reason = "describes, and is never made")]
+pub(super) enum Changed {
+    /// The desired properties are saved and in force; the body is the twin
+    #[response(status = 200)]
+    Twin,
+    /// The body is invalid, or more than a twin holds
+    #[response(status = 400)]
+    Invalid,
+    /// The twin belongs to the hub
+    #[response(status = 403)]
+    OfHub,
+    /// The twin has changed since (If-Match)
+    #[response(status = 412)]
+    Stale,
+}
+
 /// Why there is no twin in the answer.
 #[derive(Debug)]
 pub(super) struct Refusal {
