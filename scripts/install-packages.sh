@@ -13,9 +13,9 @@ packages=(
     python3
 )
 
-# The broker that tests of lva-hub start, and mosquitto_passwd. Only with --with-tests, as `make test` does: the package
-# starts a broker on port 1883, which is turned off again below.
-tests=(mosquitto)
+# The brokers that tests start: mosquitto with mosquitto_passwd, and nats-server. Only with --with-tests, as `make test` does: the
+# packages start brokers on ports 1883 and 4222, which are turned off again below.
+tests=(mosquitto nats-server)
 
 # Other people's RTSP programs, against which tests play both ways where they are there: GStreamer with its Python
 # bindings, encoders and TLS, and VLC. Some 200 MB, so only with --with-peers, as CI does.
@@ -82,9 +82,11 @@ for package in "${missing[@]}"; do
     is_installed "$package" || by_hand "install-packages: '$package' is still missing after the installation." "$package"
 done
 
-# Tests start a broker of their own. One that was there before this run is left alone.
-if [[ " ${missing[*]} " == *" mosquitto "* ]] && [ -d /run/systemd/system ]; then
-    ${as_root[@]+"${as_root[@]}"} systemctl disable --quiet --now mosquitto.service ||
-        echo "install-packages: mosquitto.service could not be turned off; a broker listens on port 1883" >&2
-fi
+# Tests start brokers of their own. One that was there before this run is left alone.
+for broker in "${tests[@]}"; do
+    if [[ " ${missing[*]} " == *" $broker "* ]] && [ -d /run/systemd/system ]; then
+        ${as_root[@]+"${as_root[@]}"} systemctl disable --quiet --now "$broker.service" ||
+            echo "install-packages: $broker.service could not be turned off; a broker listens on its port" >&2
+    fi
+done
 echo "install-packages: done"

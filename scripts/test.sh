@@ -45,6 +45,7 @@ use_python() {
 
 use_python LVA_GRPC_PYTHON grpc-python "runs against Google's gRPC stack"
 use_python LVA_AZURE_PYTHON azure-python "runs with Microsoft's SDKs for IoT Hub"
+use_python LVA_KAFKA_PYTHON kafka-python "runs against a Kafka broker"
 
 heading "programs that tests run"
 # With the features of the whole workspace, as the tests are built, so that no dependency is built twice.

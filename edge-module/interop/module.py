@@ -4,8 +4,8 @@
 
 Connects by the IOTEDGE_ variables of its environment, and prints a JSON object per line: {"twin"} once it is connected, {"input",
 "id", "type", "encoding", "properties", "body"} for each message. Each line of JSON on standard input, {"id", "properties", "body"},
-is sent as a message on OUTPUT, and then printed as {"sent"}; it ends with its input. Needs azure-iot-device
-(scripts/azure-python.sh makes a Python that has it).
+is sent as a message on OUTPUT, and then printed as {"sent"}; {"device", "module", "call"} calls another module's method through the
+gateway, and prints the {"answer"}. It ends with its input. Needs azure-iot-device (scripts/azure-python.sh makes a Python that has it).
 """
 
 import json
@@ -38,6 +38,9 @@ client.on_message_received = received
 show({"twin": client.get_twin()})
 for line in sys.stdin:
     given = json.loads(line)
+    if "call" in given:
+        show({"answer": client.invoke_method(given["call"], given["device"], given["module"])})
+        continue
     message = Message(json.dumps(given["body"]), content_encoding="utf-8", content_type="application/json")
     message.message_id = given["id"]
     message.custom_properties.update(given["properties"])

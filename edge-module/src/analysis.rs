@@ -8,6 +8,7 @@ mod args;
 mod counts;
 mod health;
 mod live;
+mod metrics;
 mod model;
 mod module;
 mod operations;

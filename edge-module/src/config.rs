@@ -1,6 +1,8 @@
 //! The configuration file, its defaults, and their meaning.
 
+mod brokers;
 mod hub;
+mod outbox;
 mod webhook;
 
 use std::net::SocketAddr;
@@ -11,6 +13,7 @@ use std::time::Duration;
 use lva_framing::{DecodeQuality, DecoderOptions, Hardware};
 use serde::{Deserialize, Serialize};
 
+pub use brokers::{KafkaConfig, NatsConfig};
 pub(crate) use hub::BrokerAddress;
 pub use hub::{BrokerVersion, HubConfig};
 pub(crate) use webhook::WebhookAddress;
@@ -42,6 +45,10 @@ pub struct Config {
     pub hub: HubConfig,
     /// A webhook for events.
     pub webhook: WebhookConfig,
+    /// A stream of NATS for events.
+    pub nats: NatsConfig,
+    /// A topic of Kafka for events.
+    pub kafka: KafkaConfig,
 }
 
 /// Names and directories.
@@ -321,6 +328,8 @@ impl Config {
         self.decoding.options()?;
         self.hub.check()?;
         self.webhook.check()?;
+        self.nats.check()?;
+        self.kafka.check()?;
         range("events.file-mib", self.events.file_mib, 1, 100_000)?;
         range("events.files-kept", u64::from(self.events.files_kept), 0, 1_000)?;
         let both = [&self.http.certificate, &self.http.key].map(|path| path.as_os_str().is_empty());

@@ -11,10 +11,12 @@ use lva_graph_model::methods::RegistryOptions;
 use lva_graph_runtime::{MessageSink, NodeFactory, RuntimeOptions};
 use lva_hub::ConnectionState;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::{Config, ConfigError, HttpConfig, MetricsConfig};
 use crate::data::{DataDirectory, DataError};
+use crate::events::Delivery;
 use crate::http::{
     self, Access, AccessKey, AccessKeyError, BoundListener, ListenError, Listener, ListenerOptions,
     Readiness, Token,
@@ -31,7 +33,7 @@ use crate::twin::{ModuleTwin, TwinOwner};
 /// Most bytes of the entries of a list in one answer: hubs carry 128 KiB, of which the rest of the answer takes little.
 const PAGE_BYTES: usize = 126 << 10;
 
-/// Most that a stop takes longer with a hub: five seconds for the last events, and some for DISCONNECT and the disk.
+/// Most that a stop takes longer with a hub or an outbox: five seconds for the last events, and some for DISCONNECT and the disk.
 const HUB_STOP_LIMIT: Duration = Duration::from_secs(12);
 
 /// Why a module cannot start; for the operator to fix.
@@ -149,7 +151,7 @@ impl EdgeModuleBuilder {
         let http = bound_http(&config, target.is_some()).await?;
         let metrics_listener = bound_metrics(&config, target.is_some()).await?;
         let saved = state::load(&data)?;
-        sinks::configured(&config, &settings, &mut sinks)?;
+        let deliveries = sinks::configured(&config, &settings, &data, &mut sinks)?;
         let owner = match &target {
             None => TwinOwner::Module,
             Some(target) if target.is_broker => TwinOwner::Broker,
@@ -189,6 +191,7 @@ impl EdgeModuleBuilder {
             identity.clone(),
             names,
             hub.as_ref().map(HubConnection::stats),
+            deliveries.iter().map(Delivery::stats).collect(),
         );
         let readiness = Readiness::default();
         let http = http.map(|(address, bound)| {
@@ -213,6 +216,7 @@ impl EdgeModuleBuilder {
             http,
             metrics,
             hub,
+            deliveries,
         })
     }
 }
@@ -287,6 +291,7 @@ pub struct EdgeModule {
     http: Option<Listener>,
     metrics: Option<Listener>,
     hub: Option<HubConnection>,
+    deliveries: Vec<Delivery>,
 }
 
 impl EdgeModule {
@@ -312,6 +317,16 @@ impl EdgeModule {
         self.http.as_ref().map(Listener::address)
     }
 
+    /// `http://ADDRESS`, or `https://ADDRESS` with a certificate: where the methods are.
+    pub fn http_origin(&self) -> Option<String> {
+        let address = self.http_address()?;
+        let scheme = match self.config.http.certificate.as_os_str().is_empty() {
+            true => "http",
+            false => "https",
+        };
+        Some(format!("{scheme}://{address}"))
+    }
+
     /// Address of the metrics.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics.as_ref().map(Listener::address)
@@ -332,7 +347,7 @@ impl EdgeModule {
     }
 
     /// Stops: no new calls, clips completed, events delivered or left on disk for the next start. Returns whether all of it was
-    /// done within `module.stop-seconds`; with a hub, delivering the last events may take twelve seconds more. The next start
+    /// done within `module.stop-seconds`; with a hub, a webhook or a broker, delivering the last events may take twelve seconds more. The next start
     /// runs what ran.
     pub async fn stop(mut self) -> bool {
         let begun = Instant::now();
@@ -345,18 +360,29 @@ impl EdgeModule {
         let mut done = timeout(limit, self.methods.module().shutdown()).await.is_ok();
         if !done {
             tracing::error!(
-                "the stop took more than {} s: clips may be incomplete until the next start, or a sink, such as a webhook \
-                 that cannot be reached, did not take its last events",
+                "the stop took more than {} s: clips may be incomplete until the next start, or a sink did not take its last \
+                 events",
                 limit.as_secs()
             );
         }
+        let mut deliveries: JoinSet<bool> = self.deliveries.into_iter().map(Delivery::stop).collect();
         if let Some(hub) = self.hub {
+            deliveries.spawn(hub.stop());
+        }
+        if !deliveries.is_empty() {
             let until = begun + limit + HUB_STOP_LIMIT;
-            match timeout_at(until, hub.stop()).await {
+            let all = async {
+                let mut written = true;
+                while let Some(stopped) = deliveries.join_next().await {
+                    written &= stopped.unwrap_or(false);
+                }
+                written
+            };
+            match timeout_at(until, all).await {
                 Ok(is_written) => done &= is_written,
                 Err(_) => {
                     tracing::error!(
-                        "the hub or the disk delays the stop: undelivered events may be sent again"
+                        "a hub, a broker or the disk delays the stop: undelivered events may be sent again"
                     );
                     done = false;
                 }

@@ -1,16 +1,25 @@
 //! Where a module's events go.
 
+mod delivery;
 mod file;
 mod hub;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod log;
-mod retries;
+#[cfg(feature = "nats")]
+mod nats;
 mod webhook;
 mod zone_counts;
 
+pub(crate) use delivery::{Delivery, DeliveryStats, EventBroker};
 pub use file::EventFile;
 pub(crate) use hub::{HubSink, RefusedEvents};
+#[cfg(feature = "kafka")]
+pub(crate) use kafka::{Kafka, KafkaCluster};
 pub use log::EventLog;
-pub use webhook::Webhook;
+#[cfg(feature = "nats")]
+pub(crate) use nats::{Nats, NatsServer};
+pub(crate) use webhook::Webhook;
 pub(crate) use zone_counts::ZoneCounts;
 
 use lva_graph_runtime::GraphEvent;

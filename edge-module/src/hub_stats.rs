@@ -15,6 +15,18 @@ pub(crate) struct HubStats {
     pub(crate) refused: RefusedEvents,
 }
 
+impl HubStats {
+    /// Of a connection whose inputs are not read.
+    #[cfg(feature = "spatial-analysis")]
+    pub(crate) fn of(client: Client) -> Self {
+        Self {
+            client,
+            inputs: Arc::default(),
+            refused: RefusedEvents::default(),
+        }
+    }
+}
+
 /// Messages for inputs, by their effect.
 #[derive(Debug, Default)]
 pub(crate) struct InputCounts {

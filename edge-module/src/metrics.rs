@@ -4,6 +4,9 @@
 //! nothing.
 
 mod hub;
+mod outbox;
+
+pub(crate) use hub::encode as encode_hub;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,6 +25,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use crate::events::DeliveryStats;
 use crate::hub_stats::HubStats;
 
 /// Content type of [`Metrics::text`].
@@ -66,6 +70,7 @@ impl Metrics {
         identity: ModuleLabels,
         sinks: Vec<String>,
         hub: Option<HubStats>,
+        deliveries: Vec<DeliveryStats>,
     ) -> Self {
         let mut registry = Registry::default();
         registry.register(
@@ -73,12 +78,21 @@ impl Metrics {
             "Direct methods that were answered, by their status",
             counts.0.clone(),
         );
-        registry.register_collector(Box::new(ModuleCollector {
-            module,
-            identity,
-            sinks,
-            hub,
-        }));
+        Self::collected(
+            registry,
+            ModuleCollector {
+                module,
+                identity,
+                sinks,
+                hub,
+                deliveries,
+            },
+        )
+    }
+
+    /// With what a collector reads at each scrape.
+    pub(crate) fn collected(mut registry: Registry, collector: impl Collector) -> Self {
+        registry.register_collector(Box::new(collector));
         Self(Arc::new(Mutex::new(registry)))
     }
 
@@ -100,9 +114,10 @@ struct ModuleCollector {
     identity: ModuleLabels,
     sinks: Vec<String>,
     hub: Option<HubStats>,
+    deliveries: Vec<DeliveryStats>,
 }
 
-type Labels = Vec<(&'static str, String)>;
+pub(crate) type Labels = Vec<(&'static str, String)>;
 
 impl Collector for ModuleCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
@@ -128,11 +143,9 @@ impl Collector for ModuleCollector {
         self.recordings(encoder, &instances)?;
         self.sinks(encoder)?;
         if let Some(hub) = &self.hub {
-            hub::encode(encoder, hub)?;
+            encode_hub(encoder, hub)?;
         }
-        let lost = std::iter::once((Labels::new(), crate::logs::lost_lines()));
-        let help = "Lines of the log that were not read in time";
-        counters(encoder, "lva_edge_log_lines_lost", help, lost)?;
+        outbox::deliveries(encoder, &self.deliveries)?;
         process(encoder)
     }
 }
@@ -404,7 +417,7 @@ fn named(info: &InstanceInfo, label: &'static str, name: &str) -> Labels {
     vec![("graph_instance", info.name.clone()), (label, name.to_owned())]
 }
 
-fn counters(
+pub(crate) fn counters(
     encoder: &mut DescriptorEncoder,
     name: &str,
     help: &str,
@@ -417,7 +430,7 @@ fn counters(
     Ok(())
 }
 
-fn gauges(
+pub(crate) fn gauges(
     encoder: &mut DescriptorEncoder,
     name: &str,
     help: &str,
@@ -430,8 +443,11 @@ fn gauges(
     Ok(())
 }
 
-/// Memory and descriptors of this process, under the names that dashboards know.
-fn process(encoder: &mut DescriptorEncoder) -> fmt::Result {
+/// The log, memory and descriptors of this process, the latter under the names that dashboards know.
+pub(crate) fn process(encoder: &mut DescriptorEncoder) -> fmt::Result {
+    let lost = std::iter::once((Labels::new(), crate::logs::lost_lines()));
+    let help = "Lines of the log that were not read in time";
+    counters(encoder, "lva_edge_log_lines_lost", help, lost)?;
     let pages = std::fs::read_to_string("/proc/self/statm").ok();
     let resident = pages
         .as_deref()

@@ -6,9 +6,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lva_client_transport::{ClientTls, ClientTlsError};
 use lva_graph_runtime::MessageSink;
+use lva_hub::{OutboxError, OutboxOptions};
 
 use crate::config::{Config, ConfigError, WebhookAddress, WebhookConfig};
-use crate::events::{EventFile, EventLog, Topic, Webhook};
+use crate::data::DataDirectory;
+use crate::events::{Delivery, EventBroker, EventFile, EventLog, Topic, Webhook};
 use crate::settings::LiveSettings;
 
 /// Why a place for events cannot be used; for the operator to fix.
@@ -38,14 +40,18 @@ pub enum EventSinkError {
         /// What is wrong with them.
         cause: ClientTlsError,
     },
+    /// The outbox in which its events wait.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
 }
 
-/// Adds the sinks of a configuration.
+/// Adds the sinks of a configuration. Those whose events wait on disk are being delivered from then on.
 pub(crate) fn configured(
     config: &Config,
     settings: &LiveSettings,
+    data: &DataDirectory,
     sinks: &mut Vec<(String, Box<dyn MessageSink>)>,
-) -> Result<(), EventSinkError> {
+) -> Result<Vec<Delivery>, EventSinkError> {
     let topic = || Topic::live(settings.clone());
     let events = &config.events;
     if !events.file.as_os_str().is_empty() {
@@ -58,15 +64,52 @@ pub(crate) fn configured(
         })?;
         sinks.push(("file".into(), Box::new(file)));
     }
+    let mut outboxes = Outboxes {
+        data,
+        settings,
+        sinks,
+        deliveries: Vec::new(),
+    };
     if let Some(address) = config.webhook.address()? {
-        sinks.push((
-            "webhook".into(),
-            Box::new(webhook(&config.webhook, address, topic())?),
-        ));
+        let webhook = webhook(&config.webhook, address)?;
+        outboxes.deliver("webhook", config.webhook.outbox(), webhook)?;
     }
+    #[cfg(feature = "nats")]
+    if !config.nats.url.is_empty() {
+        outboxes.deliver("nats", config.nats.outbox(), nats(&config.nats)?)?;
+    }
+    #[cfg(feature = "kafka")]
+    if !config.kafka.brokers.is_empty() {
+        outboxes.deliver("kafka", config.kafka.outbox(), kafka(&config.kafka)?)?;
+    }
+    let deliveries = outboxes.deliveries;
     // A twin may turn it on.
     sinks.push(("log".into(), Box::new(EventLog::live(settings.clone()))));
-    Ok(())
+    Ok(deliveries)
+}
+
+/// Sinks whose events wait on disk.
+struct Outboxes<'a> {
+    data: &'a DataDirectory,
+    settings: &'a LiveSettings,
+    sinks: &'a mut Vec<(String, Box<dyn MessageSink>)>,
+    deliveries: Vec<Delivery>,
+}
+
+impl Outboxes<'_> {
+    fn deliver(
+        &mut self,
+        sink: &'static str,
+        options: OutboxOptions,
+        broker: impl EventBroker,
+    ) -> Result<(), OutboxError> {
+        let directory = self.data.file(&format!("{}-{sink}", crate::hub::OUTBOX));
+        let topic = Topic::live(self.settings.clone());
+        let (own, delivery) = Delivery::start(sink, &directory, options, topic, broker)?;
+        self.sinks.push((sink.into(), Box::new(own)));
+        self.deliveries.push(delivery);
+        Ok(())
+    }
 }
 
 /// The files of one sink.
@@ -98,6 +141,33 @@ impl Files {
         }
     }
 
+    /// As [`trusted`](Self::trusted), and usable.
+    #[cfg(any(feature = "nats", feature = "kafka"))]
+    fn client_tls(&self, path: &Path) -> Result<ClientTls, EventSinkError> {
+        let tls = self.trusted(path)?;
+        match tls.config(&[]) {
+            Ok(_) => Ok(tls),
+            Err(cause) => Err(self.distrusted(path, cause)),
+        }
+    }
+
+    /// A user's name with the password of a file, without the line feed that editors put at its end.
+    #[cfg(any(feature = "nats", feature = "kafka"))]
+    fn credentials(
+        &self,
+        username: &str,
+        file: &Path,
+    ) -> Result<Option<lva_media_types::Credentials>, EventSinkError> {
+        let password = match self.read(file)? {
+            None if username.is_empty() => return Ok(None),
+            None => String::new(),
+            Some(content) => String::from_utf8(content)
+                .map_err(|_| self.failed(file, std::io::Error::other("it is not text")))?,
+        };
+        let password = password.trim_end_matches(['\r', '\n']);
+        Ok(Some(lva_media_types::Credentials::new(username, password)))
+    }
+
     fn distrusted(&self, path: &Path, cause: ClientTlsError) -> EventSinkError {
         let certificates = match path.as_os_str().is_empty() {
             // Without certificates of the operator's, the system's are what is missing.
@@ -113,7 +183,7 @@ impl Files {
     }
 }
 
-fn webhook(config: &WebhookConfig, address: WebhookAddress, topic: Topic) -> Result<Webhook, EventSinkError> {
+fn webhook(config: &WebhookConfig, address: WebhookAddress) -> Result<Webhook, EventSinkError> {
     let files = Files("the webhook");
     let secret = match files.read(&config.secret_file)? {
         Some(content) => {
@@ -129,9 +199,33 @@ fn webhook(config: &WebhookConfig, address: WebhookAddress, topic: Topic) -> Res
         &tls,
         secret.as_deref(),
         config.retry_for(),
-        topic,
     )
     .map_err(|cause| files.distrusted(&config.trusted_certificates, cause))
+}
+
+#[cfg(feature = "nats")]
+fn nats(config: &crate::config::NatsConfig) -> Result<crate::events::Nats, EventSinkError> {
+    let files = Files("NATS");
+    let server = crate::events::NatsServer {
+        url: config.url.clone(),
+        tls: files.client_tls(&config.trusted_certificates)?,
+        credentials: files.credentials(&config.username, &config.password_file)?,
+    };
+    Ok(crate::events::Nats::new(server, &config.subject))
+}
+
+#[cfg(feature = "kafka")]
+fn kafka(config: &crate::config::KafkaConfig) -> Result<crate::events::Kafka, EventSinkError> {
+    let files = Files("Kafka");
+    let cluster = crate::events::KafkaCluster {
+        brokers: config.brokers.clone(),
+        tls: match config.tls {
+            true => Some(files.client_tls(&config.trusted_certificates)?),
+            false => None,
+        },
+        credentials: files.credentials(&config.username, &config.password_file)?,
+    };
+    Ok(crate::events::Kafka::new(cluster, &config.topic))
 }
 
 /// The key of a secret as Standard Webhooks writes it, `whsec_BASE64`; of any other content, its bytes.

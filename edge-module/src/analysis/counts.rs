@@ -15,7 +15,7 @@ pub struct AnalysisCounts {
 }
 
 impl AnalysisCounts {
-    fn sum(&self, member: fn(&ServerStats) -> u64) -> u64 {
+    pub(super) fn sum(&self, member: fn(&ServerStats) -> u64) -> u64 {
         self.grpc.iter().map(|reader| member(&reader.read())).sum()
     }
 

@@ -1,5 +1,6 @@
 //! The extension as a module of a hub.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +15,11 @@ use super::operations::OperationSet;
 use super::saved::SavedTwin;
 use super::server::{AnalysisServer, AnalysisServerError, Prepared};
 use super::twin::GraphsOfTwin;
-use crate::config::{Config, ModuleConfig};
+use crate::config::{Config, MetricsConfig, ModuleConfig};
 use crate::data::DataDirectory;
+use crate::http::{self, BoundListener, Listener, ListenerOptions};
 use crate::hub::{self, HubError, Target};
+use crate::hub_stats::HubStats;
 use crate::logs::LogControl;
 use crate::twin::PRODUCT;
 
@@ -37,6 +40,7 @@ const DRAIN_LIMIT: Duration = hub::DRAIN_LIMIT;
 pub struct AnalysisModule {
     server: AnalysisServer,
     hub: Option<Hub>,
+    metrics: Option<Listener>,
 }
 
 #[derive(Debug)]
@@ -47,7 +51,8 @@ struct Hub {
 }
 
 impl AnalysisModule {
-    /// A configuration with this module's name and data directory instead of those of `lva-edge module`.
+    /// A configuration with this module's name and data directory instead of those of `lva-edge module`, and without metrics where
+    /// that module, which may run beside this one, has them.
     #[must_use]
     pub fn config(mut given: Config) -> Config {
         let default = ModuleConfig::default();
@@ -57,12 +62,15 @@ impl AnalysisModule {
         if given.module.data == default.data {
             given.module.data = DATA.into();
         }
+        if given.metrics == MetricsConfig::default() {
+            given.metrics.listen.clear();
+        }
         given
     }
 
     /// Loads the model and the operations, and serves. Where the environment of IoT Edge, or the section `[hub]` of the
     /// configuration, names a hub, the graphs of its twin are served too, by the last twin at once; connecting goes on in the
-    /// background. Of the configuration, the sections `[module]` and `[hub]` count. Blocks while the model is loaded.
+    /// background. Of the configuration, the sections `[module]`, `[hub]` and `[metrics]` count. Blocks while the model is loaded.
     ///
     /// # Errors
     ///
@@ -73,13 +81,27 @@ impl AnalysisModule {
         log: Option<LogControl>,
     ) -> Result<Self, AnalysisServerError> {
         config.check().map_err(HubError::from)?;
-        match hub::target(config, |name| std::env::var(name).ok())? {
-            None => Ok(Self {
+        let target = hub::target(config, |name| std::env::var(name).ok())?;
+        // Before the hub hears of this module.
+        let metrics = match config.metrics_address().map_err(HubError::from)? {
+            Some(address) => Some(Listener::bind(ListenerOptions::new(address)).await?),
+            None => None,
+        };
+        let mut module = match target {
+            None => Self {
                 server: AnalysisServer::start(args).await?,
                 hub: None,
-            }),
-            Some(target) => Self::at_hub(target, args, config, log).await,
-        }
+                metrics: None,
+            },
+            Some(target) => Self::at_hub(target, args, config, log).await?,
+        };
+        module.metrics = metrics.map(|bound| module.serve_metrics(bound));
+        Ok(module)
+    }
+
+    fn serve_metrics(&self, bound: BoundListener) -> Listener {
+        let hub = self.hub.as_ref().map(|hub| HubStats::of(hub.client.clone()));
+        bound.serve(http::metrics_router(self.server.metrics(hub)))
     }
 
     async fn at_hub(
@@ -116,12 +138,18 @@ impl AnalysisModule {
         Ok(Self {
             server,
             hub: Some(Hub { client, tasks }),
+            metrics: None,
         })
     }
 
     /// The server.
     pub fn server(&self) -> &AnalysisServer {
         &self.server
+    }
+
+    /// Address of the metrics.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(Listener::address)
     }
 
     /// The connection to the hub and its changes; `None` where there is no hub.

@@ -19,10 +19,14 @@ use super::args::AnalysisArgs;
 use super::counts::AnalysisCounts;
 use super::health::{Health, HealthEvent};
 use super::live::LiveOperations;
+use super::metrics;
 use super::model::ModelArgsError;
 use super::operations::OperationSet;
 use crate::data::DataError;
+use crate::http::ListenError;
 use crate::hub::HubError;
+use crate::hub_stats::HubStats;
+use crate::metrics::Metrics;
 
 /// The original's port.
 const PORT: u16 = 50051;
@@ -60,6 +64,9 @@ pub enum AnalysisServerError {
     /// The data directory.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The server of the metrics.
+    #[error(transparent)]
+    Metrics(#[from] ListenError),
     /// A fault of the program ended its connection to the hub.
     #[error("the connection to the hub has ended by a fault of this program")]
     HubEnded,
@@ -73,6 +80,7 @@ pub struct AnalysisServer {
     down: watch::Sender<bool>,
     serving: JoinSet<Result<(), HostError>>,
     health: Health,
+    operations: Arc<LiveOperations>,
 }
 
 /// What a server needs and may not be had, loaded before anything listens.
@@ -161,6 +169,7 @@ impl AnalysisServer {
             down: watch::channel(false).0,
             serving: JoinSet::new(),
             health: health.clone(),
+            operations: Arc::clone(&operations),
         };
         let extension = Arc::new(extension);
         let port = match (args.port, &args.unix) {
@@ -225,6 +234,11 @@ impl AnalysisServer {
     /// Its counts.
     pub fn counts(&self) -> AnalysisCounts {
         self.counts.clone()
+    }
+
+    /// Its counts for Prometheus, with those of this hub.
+    pub(super) fn metrics(&self, hub: Option<HubStats>) -> Metrics {
+        metrics::of(self.counts.clone(), Arc::clone(&self.operations), hub)
     }
 
     /// Waits until a listener fails; the others still serve then.

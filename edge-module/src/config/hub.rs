@@ -4,7 +4,7 @@ use std::time::Duration;
 use lva_hub::{MqttVersion, OutboxOptions};
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, range};
+use super::{ConfigError, outbox, range};
 
 /// The hub or broker that methods come from and events go to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,8 +68,11 @@ impl Default for HubConfig {
 impl HubConfig {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         range("hub.token-life-seconds", self.token_life_seconds, 1, 31_536_000)?;
-        range("hub.outbox-mib", self.outbox_mib, 1, 1_000_000)?;
-        range("hub.outbox-days", self.outbox_days, 1, 3_650)?;
+        outbox::check(
+            ["hub.outbox-mib", "hub.outbox-days"],
+            self.outbox_mib,
+            self.outbox_days,
+        )?;
         let rejected = |key, message: &str| {
             Err(ConfigError::Value {
                 key,
@@ -127,9 +130,7 @@ impl HubConfig {
     }
 
     pub(crate) fn outbox(&self) -> OutboxOptions {
-        OutboxOptions::default()
-            .with_max_bytes(self.outbox_mib << 20)
-            .with_max_age(Duration::from_secs(self.outbox_days * 86_400))
+        outbox::options(self.outbox_mib, self.outbox_days)
     }
 
     /// The broker's address; `None` where none is configured.

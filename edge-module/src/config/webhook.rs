@@ -2,9 +2,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lva_client_transport::http::Origin;
+use lva_hub::OutboxOptions;
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, range};
+use super::{ConfigError, outbox, range};
 
 /// A webhook that gets each event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,8 +18,12 @@ pub struct WebhookConfig {
     pub secret_file: PathBuf,
     /// PEM file of the certificates to trust; empty for the system's.
     pub trusted_certificates: PathBuf,
-    /// How long an event is posted again, in seconds.
+    /// How long an event is posted again that the server answers with an error, in seconds.
     pub retry_seconds: u64,
+    /// Size of the outbox in MiB.
+    pub outbox_mib: u64,
+    /// How long events wait in the outbox, in days.
+    pub outbox_days: u64,
 }
 
 impl Default for WebhookConfig {
@@ -27,7 +32,9 @@ impl Default for WebhookConfig {
             url: String::new(),
             secret_file: PathBuf::new(),
             trusted_certificates: PathBuf::new(),
-            retry_seconds: 300,
+            retry_seconds: 86_400,
+            outbox_mib: 1024,
+            outbox_days: 14,
         }
     }
 }
@@ -41,12 +48,21 @@ pub(crate) struct WebhookAddress {
 
 impl WebhookConfig {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        range("webhook.retry-seconds", self.retry_seconds, 0, 86_400)?;
+        range("webhook.retry-seconds", self.retry_seconds, 0, 31_536_000)?;
+        outbox::check(
+            ["webhook.outbox-mib", "webhook.outbox-days"],
+            self.outbox_mib,
+            self.outbox_days,
+        )?;
         self.address().map(drop)
     }
 
     pub(crate) fn retry_for(&self) -> Duration {
         Duration::from_secs(self.retry_seconds)
+    }
+
+    pub(crate) fn outbox(&self) -> OutboxOptions {
+        outbox::options(self.outbox_mib, self.outbox_days)
     }
 
     /// The address; `None` where none is configured.

@@ -7,24 +7,24 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, header};
 use lva_client_transport::http::{HttpConnection, HttpLimits, Origin};
 use lva_client_transport::{ClientTls, ClientTlsError};
-use lva_graph_runtime::{GraphEvent, MessageSink, SinkError};
+use lva_hub::TakenMessage;
 use ring::hmac;
-use uuid::Uuid;
+use tokio::time::Instant;
 
-use super::Topic;
-use super::retries::{Attempt, Retries};
+use super::delivery::{EventBroker, Failure};
 
 /// Posts each event as JSON to one address, signed as [Standard Webhooks](https://www.standardwebhooks.com) asks:
 /// `webhook-id`, `webhook-timestamp`, and `webhook-signature: v1,BASE64` with HMAC-SHA256 of `ID.TIMESTAMP.BODY`.
 ///
-/// An event is posted again, with its id, while the server cannot be reached or answers 408, 429 or 5xx, up to a limit of
-/// time. The events after it wait in the sink's queue meanwhile.
-pub struct Webhook {
+/// An event is posted again, with its id, while the server cannot be reached. While it answers 408, 429 or 5xx, up to a limit of
+/// time, so that an event on which the server always fails does not hold up the others for good.
+pub(crate) struct Webhook {
     connection: HttpConnection,
     path: String,
     key: Option<hmac::Key>,
     retry_for: Duration,
-    topic: Topic,
+    /// The id of the event that the server last answered with an error, and since when it does.
+    failing: Option<(String, Instant)>,
 }
 
 impl std::fmt::Debug for Webhook {
@@ -41,13 +41,12 @@ impl Webhook {
     /// # Errors
     ///
     /// [`ClientTlsError`] when the trusted certificates cannot be read.
-    pub fn new(
+    pub(crate) fn new(
         origin: Origin,
         path: &str,
         tls: &ClientTls,
         key: Option<&[u8]>,
         retry_for: Duration,
-        topic: Topic,
     ) -> Result<Self, ClientTlsError> {
         let limits = HttpLimits {
             max_body_bytes: 64 * 1024,
@@ -58,7 +57,7 @@ impl Webhook {
             path: path.to_owned(),
             key: key.map(|key| hmac::Key::new(hmac::HMAC_SHA256, key)),
             retry_for,
-            topic,
+            failing: None,
         })
     }
 
@@ -76,37 +75,60 @@ impl Webhook {
         request.body(body.clone())
     }
 
-    /// One attempt.
-    async fn post(&mut self, id: &str, body: &Bytes) -> Result<(), Attempt> {
+    async fn post(&mut self, id: &str, body: &Bytes) -> Result<(), Failure> {
         let request = self
             .request(id, body)
-            .map_err(|error| Attempt::Final(error.to_string()))?;
+            .map_err(|error| Failure::Refused(error.to_string()))?;
         let response = self.connection.exchange(request).await;
         let status = response
-            .map_err(|error| Attempt::Again(error.to_string()))?
+            .map_err(|error| Failure::Again(error.to_string()))?
             .status;
+        let is_busy = matches!(
+            status,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
+        );
         let message = format!("it answered {status}");
         match status {
             _ if status.is_success() => Ok(()),
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Err(Attempt::Again(message)),
-            _ if status.is_server_error() => Err(Attempt::Again(message)),
-            _ => Err(Attempt::Final(message)),
+            _ if is_busy || status.is_server_error() => Err(self.failed(id, message)),
+            _ => Err(Failure::Refused(message)),
+        }
+    }
+
+    /// Of an event that the server may take later.
+    fn failed(&mut self, id: &str, message: String) -> Failure {
+        let now = Instant::now();
+        let since = match &self.failing {
+            Some((failing, since)) if failing == id => *since,
+            _ => {
+                self.failing = Some((id.to_owned(), now));
+                now
+            }
+        };
+        match now.duration_since(since) < self.retry_for {
+            true => Failure::Again(message),
+            false => Failure::Refused(message),
         }
     }
 }
 
 #[async_trait]
-impl MessageSink for Webhook {
-    async fn publish(&mut self, event: &GraphEvent) -> Result<(), SinkError> {
-        let body = Bytes::from(event.envelope(&self.topic.of(event)).to_string());
-        let id = Uuid::new_v4().to_string();
-        let mut retries = Retries::new("the webhook", self.retry_for);
-        loop {
-            match self.post(&id, &body).await {
-                Ok(()) => return Ok(()),
-                Err(attempt) => retries.after(attempt).await?,
-            }
+impl EventBroker for Webhook {
+    fn name(&self) -> &'static str {
+        "the webhook"
+    }
+
+    fn batch(&self) -> usize {
+        1
+    }
+
+    async fn deliver(&mut self, events: &[TakenMessage]) -> Vec<Result<(), Failure>> {
+        let mut outcomes = Vec::with_capacity(events.len());
+        for taken in events {
+            let id = taken.message.message_id.as_deref().unwrap_or_default();
+            outcomes.push(self.post(id, &taken.message.body).await);
         }
+        outcomes
     }
 }
 
@@ -121,6 +143,20 @@ fn signature(key: &hmac::Key, id: &str, timestamp: &str, body: &[u8]) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_on_which_the_server_always_fails_is_given_up_and_the_next_one_has_its_own_time() {
+        let origin = Origin::http("127.0.0.1", 1);
+        let retry_for = Duration::from_secs(60);
+        let mut webhook = Webhook::new(origin, "/", &ClientTls::platform(), None, retry_for).unwrap();
+        let mut failed = |id: &str| webhook.failed(id, "it answered 500".to_owned());
+        assert!(matches!(failed("a"), Failure::Again(_)));
+        tokio::time::advance(Duration::from_secs(59)).await;
+        assert!(matches!(failed("a"), Failure::Again(_)));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(matches!(failed("a"), Failure::Refused(_)));
+        assert!(matches!(failed("b"), Failure::Again(_)));
+    }
 
     /// The vector that the specification publishes.
     #[test]

@@ -8,7 +8,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use super::{Labels, counters, gauges};
 use crate::hub_stats::HubStats;
 
-pub(super) fn encode(encoder: &mut DescriptorEncoder, hub: &HubStats) -> fmt::Result {
+pub(crate) fn encode(encoder: &mut DescriptorEncoder, hub: &HubStats) -> fmt::Result {
     let connected = *hub.client.state().borrow() == ConnectionState::Connected;
     let one = |value: f64| std::iter::once((Labels::new(), value));
     let help = "1 while there is a connection to the hub, else 0";
@@ -41,40 +41,12 @@ pub(super) fn encode(encoder: &mut DescriptorEncoder, hub: &HubStats) -> fmt::Re
     let help = "Messages for inputs of the module, by their effect";
     counters(encoder, "lva_edge_hub_inputs", help, inputs)?;
 
-    let outbox = hub.client.outbox_stats();
-    let help = "Events in the outbox that the hub does not have yet";
-    gauges(
+    super::outbox::encode(
         encoder,
-        "lva_edge_outbox_events",
-        help,
-        one(outbox.waiting as f64),
-    )?;
-    gauges(
-        encoder,
-        "lva_edge_outbox_bytes",
-        "Bytes of the outbox on disk",
-        one(outbox.bytes as f64),
-    )?;
-    for (name, help, count) in [
-        (
-            "lva_edge_outbox_accepted",
-            "Events that the outbox took in",
-            outbox.accepted,
-        ),
-        (
-            "lva_edge_outbox_delivered",
-            "Events that the hub acknowledged",
-            outbox.delivered,
-        ),
-    ] {
-        counters(encoder, name, help, std::iter::once((Labels::new(), count)))?;
-    }
-    let dropped = outbox
-        .dropped
-        .into_iter()
-        .map(|(reason, count)| (label("reason", reason.as_str()), count));
-    let help = "Events that are not delivered, by reason";
-    counters(encoder, "lva_edge_outbox_dropped", help, dropped)
+        "lva_edge_outbox",
+        "the hub",
+        &[(Labels::new(), hub.client.outbox_stats())],
+    )
 }
 
 fn connection(encoder: &mut DescriptorEncoder, stats: &ClientStats) -> fmt::Result {

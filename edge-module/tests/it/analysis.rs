@@ -13,6 +13,7 @@ use crate::ended::run;
 use crate::peer::Peer;
 use crate::process::Process;
 use crate::site::{Site, twin as hub_twin};
+use crate::support::Client;
 use crate::within;
 
 /// An operation of the container.
@@ -134,6 +135,69 @@ fn url_of(server: &mut Process) -> ExtensionUrl {
     format!("tcp://{}", server.after("listening: tcp://"))
         .parse()
         .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_tell_of_streams_frames_and_graphs() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("twin.json"), twin()).unwrap();
+    let args = [
+        "spatial-analysis",
+        "--port",
+        "0",
+        "--config",
+        "twin.json",
+        "--metrics",
+        "127.0.0.1:0",
+    ];
+    let mut server = Process::start(directory.path(), &args);
+    let url = url_of(&mut server);
+    let address = server.after("metrics: http://");
+    let mut metrics = Client::of(address.strip_suffix("/metrics").unwrap().parse().unwrap());
+    let mut session = opened(url, "door-1").await.unwrap();
+    assert_eq!(frame(&mut session).await.unwrap(), 17);
+    metrics.reaches("lva_edge_analysis_answers_total", "", 1.0).await;
+    for (name, label, value) in [
+        ("lva_edge_analysis_streams_open", "", 1.0),
+        ("lva_edge_analysis_streams_total", "", 1.0),
+        ("lva_edge_analysis_frames_total", "", 1.0),
+        ("lva_edge_analysis_frames_dropped_total", "", 0.0),
+        ("lva_edge_analysis_graph_frames_total", "graph=\"door-1\"", 1.0),
+        ("lva_edge_analysis_graph_frames_total", "graph=\"gate-1\"", 0.0),
+        ("lva_edge_analysis_graph_streams_total", "", 1.0),
+    ] {
+        assert_eq!(metrics.metric(name, label).await, value, "{name} {label}");
+    }
+    assert!(metrics.metric("process_resident_memory_bytes", "").await > 0.0);
+    drop(session);
+    let closed = async {
+        while metrics.metric("lva_edge_analysis_streams_open", "").await > 0.0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    within("the end of the stream", closed).await;
+    let (code, log) = server.terminate();
+    assert_eq!(code, Some(0), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_tell_of_the_hub_and_an_address_in_use_is_an_error() {
+    let mut site = Site::new().await;
+    site.hub.set(|behaviour| behaviour.twin = hub_twin(3, json!({})));
+    let args = [&AT_HUB[..], &["--metrics", "127.0.0.1:0"]].concat();
+    let mut server = Process::start_with(site.directory.path(), &args, Some(site.environment()));
+    site.reported("State").await;
+    let address = server.after("metrics: http://");
+    let address = address.strip_suffix("/metrics").unwrap();
+    let mut metrics = Client::of(address.parse().unwrap());
+    metrics.reaches("lva_edge_hub_connected", "", 1.0).await;
+    metrics.reaches("lva_edge_outbox_delivered_total", "", 1.0).await;
+    let (code, _, error) = run(
+        site.directory.path(),
+        &["spatial-analysis", "--port", "0", "--metrics", address],
+    );
+    assert!(code == Some(2) && error.contains(address), "{error}");
+    assert_eq!(server.terminate().0, Some(0));
 }
 
 const AT_HUB: [&str; 5] = ["spatial-analysis", "--port", "0", "--log-format", "original"];

@@ -16,12 +16,7 @@ use crate::support::{Client, Program, instance, named, topology};
 
 /// Until a metric has at least this value.
 async fn reaches(program: &Program, name: &str, label: &str, least: f64) {
-    let wait = async {
-        while program.metric(name, label).await < least {
-            tokio::task::yield_now().await;
-        }
-    };
-    crate::within(name, wait).await;
+    Client::of(program.metrics).reaches(name, label, least).await;
 }
 
 /// Activates these instances by HTTP, which needs no hub.

@@ -11,8 +11,12 @@ mod edge;
 mod ended;
 mod gateway;
 mod hostile;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod methods;
 mod microsoft;
+#[cfg(feature = "nats")]
+mod nats;
 mod offline;
 mod operations;
 mod own_twin;
@@ -20,6 +24,7 @@ mod plain_broker;
 #[cfg(any(feature = "simulator", feature = "spatial-analysis"))]
 mod process;
 mod program;
+mod promises;
 mod restart;
 #[cfg(feature = "simulator")]
 mod simulator;

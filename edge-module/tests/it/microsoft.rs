@@ -8,12 +8,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
 
+use axum::Json;
+use axum::extract::Path as Names;
+use axum::http::HeaderMap;
+use axum::routing::post;
+use lva_edge_module::http::{Listener, ListenerOptions};
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use crate::cameras::{activate, file_sink, topology};
 use crate::edge_hub::Authority;
 use crate::site::Site;
-use crate::support::Program;
+use crate::support::{Program, instance, named, topology as watch};
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
@@ -291,6 +297,94 @@ async fn the_module_sdk_and_the_module_hear_each_other_by_routes_or_skips() {
     };
     crate::within("the neighbour's message", delivered).await;
     assert_eq!(program.metric("lva_edge_hub_inputs_total", "invalid").await, 0.0);
+    neighbour.end();
+    assert_eq!(site.hub.violations(), [] as [String; 0]);
+}
+
+/// A call that the gateway took over HTTP, and where its answer goes.
+type Call = (String, Value, oneshot::Sender<(u16, Value)>);
+
+/// The gateway's part in calls from module to module: HTTPS on port 443, which no variable names. `None`, and a line on
+/// standard error, where this user may not listen there.
+async fn gateway(site: &Site) -> Option<(Listener, tokio::sync::mpsc::UnboundedReceiver<Call>)> {
+    let directory = site.directory.path();
+    let (certificate, key) = site.authority.sign(&site.address.to_string());
+    let (chain, private) = (directory.join("gateway.pem"), directory.join("gateway.key"));
+    std::fs::write(&chain, certificate).unwrap();
+    std::fs::write(&private, key).unwrap();
+    let options = ListenerOptions::new((site.address, 443).into())
+        .with_certificate(&chain, &private)
+        .unwrap();
+    let Ok(bound) = Listener::bind(options).await else {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "in CI, port 443 must be free and allowed"
+        );
+        let _ = writeln!(std::io::stderr(), "SKIPPED: this user may not listen on port 443");
+        return None;
+    };
+    let (calls, taken) = tokio::sync::mpsc::unbounded_channel();
+    let handler = move |names: Names<(String, String)>, headers: HeaderMap, Json(body): Json<Value>| {
+        let calls = calls.clone();
+        async move {
+            assert_eq!(*names, ("dev1".to_owned(), "lva=Edge".to_owned()));
+            assert_eq!(headers["x-ms-edge-moduleid"], "dev1/neighbour");
+            let token = headers["authorization"].to_str().unwrap();
+            assert!(
+                token.starts_with("SharedAccessSignature sr=hub.example"),
+                "{token}"
+            );
+            let (done, answer) = oneshot::channel();
+            let name = body["methodName"].as_str().unwrap().to_owned();
+            calls.send((name, body["payload"].clone(), done)).unwrap();
+            let (status, payload) = answer.await.unwrap();
+            Json(json!({"status": status, "payload": payload}))
+        }
+    };
+    let router = axum::Router::new().route("/twins/{device}/modules/{module}/methods", post(handler));
+    Some((bound.serve(router), taken))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_module_sdk_calls_methods_of_the_module_through_the_gateway_or_skips() {
+    let Some(python) = python() else { return };
+    let mut site = Site::new().await;
+    let Some((_gateway, mut calls)) = gateway(&site).await else {
+        return;
+    };
+    // By which the hub knows that there is such a module.
+    site.hub
+        .route(("neighbour", "trigger"), ("lva=Edge", "recordingTrigger"));
+    let (_workload, environment) = site.neighbour("neighbour");
+    let mut neighbour = Neighbour::start(&python, "trigger", &environment);
+    neighbour.printed("twin");
+    let _program = site.started().await;
+    let list = json!({"@apiVersion": "1.0"});
+    for (method, payload, status) in [
+        ("GraphTopologySet", watch(), 201),
+        ("GraphInstanceSet", instance("one"), 201),
+        ("GraphInstanceActivate", named("one"), 200),
+        ("GraphInstanceList", list.clone(), 200),
+        ("GraphInstanceActivate", named("other"), 404),
+        ("GraphInstanceExplode", list, 501),
+    ] {
+        neighbour.send(&json!({
+            "device": "dev1", "module": "lva=Edge",
+            "call": {"methodName": method, "payload": payload, "responseTimeoutInSeconds": 30},
+        }));
+        let (name, payload, done) = crate::within("the call", calls.recv()).await.unwrap();
+        assert_eq!(name, method);
+        done.send(site.call(&name, payload).await).unwrap();
+        let answer = neighbour.printed("answer");
+        assert_eq!(answer["answer"]["status"], status, "{method}: {answer}");
+        assert!(!answer.to_string().contains("geheim"), "{answer}");
+        if method == "GraphInstanceList" {
+            assert_eq!(
+                answer["answer"]["payload"]["value"][0]["properties"]["state"],
+                "Active"
+            );
+        }
+    }
     neighbour.end();
     assert_eq!(site.hub.violations(), [] as [String; 0]);
 }

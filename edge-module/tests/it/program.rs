@@ -7,6 +7,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
+use crate::edge_hub::Authority;
 use crate::ended::run;
 use crate::support::{Client, Program, activated, named, state_of, topology};
 
@@ -88,6 +89,33 @@ async fn a_log_that_nobody_reads_stops_nothing() {
     kill_process(pid, Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
     drop(stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_names_the_address_of_the_methods_with_its_scheme() {
+    let directory = tempfile::tempdir().unwrap();
+    let plain = Program::start(directory.path());
+    assert!(
+        plain.log().contains("methods: http://127.0.0.1:"),
+        "{}",
+        plain.log()
+    );
+    drop(plain);
+    let (certificate, key) = Authority::new().sign("127.0.0.1");
+    let config = "[http]\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"\n".to_owned();
+    for (file, content) in [
+        ("certificate.pem", certificate),
+        ("key.pem", key),
+        ("site.toml", config),
+    ] {
+        std::fs::write(directory.path().join(file), content).unwrap();
+    }
+    let secured = Program::start_with(directory.path(), &["--config", "site.toml"], None);
+    let log = secured.log();
+    assert!(
+        log.contains("methods: https://127.0.0.1:") && !log.contains("methods: http://"),
+        "{log}"
+    );
 }
 
 #[test]

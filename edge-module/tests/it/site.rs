@@ -38,8 +38,9 @@ pub(crate) struct Site<H = EdgeHub> {
     pub(crate) hub: H,
     pub(crate) workload: WorkloadServer,
     pub(crate) directory: TempDir,
+    pub(crate) authority: Authority,
     bundle: String,
-    address: Ipv4Addr,
+    pub(crate) address: Ipv4Addr,
     /// Events that came while something else was waited for.
     events: VecDeque<HubEvent>,
 }
@@ -61,7 +62,7 @@ impl Site {
         } else {
             Authority::new()
         };
-        Self::at(hub, address, TempDir::new().unwrap(), &vouched)
+        Self::at(hub, address, TempDir::new().unwrap(), vouched)
     }
 }
 
@@ -72,19 +73,20 @@ impl Site<BrokerHub> {
         let (listener, address) = listener().await;
         let certificate = authority.sign(&address.to_string());
         let hub = BrokerHub::start(listener, directory.path(), certificate).await?;
-        Some(Self::at(hub, address, directory, &authority))
+        Some(Self::at(hub, address, directory, authority))
     }
 }
 
 impl<H: Hub> Site<H> {
     /// With a trust bundle of two authorities.
-    fn at(hub: H, address: Ipv4Addr, directory: TempDir, vouched: &Authority) -> Self {
+    fn at(hub: H, address: Ipv4Addr, directory: TempDir, vouched: Authority) -> Self {
         let bundle = format!("{}\n{}", Authority::new().pem(), vouched.pem());
         let workload = WorkloadServer::start(directory.path().join("workload.sock"), bundle.clone());
         Self {
             hub,
             workload,
             directory,
+            authority: vouched,
             bundle,
             address,
             events: VecDeque::new(),

@@ -25,6 +25,8 @@ pub(crate) async fn started(config: Config) -> EdgeModule {
     EdgeModule::builder(config).start().await.unwrap()
 }
 
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_lva-edge");
+
 /// `lva-edge module` on free ports.
 pub(crate) struct Program {
     child: Child,
@@ -55,7 +57,17 @@ impl Program {
         args: &[&str],
         environment: Option<&[(&str, String)]>,
     ) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lva-edge"));
+        Self::run(Command::new(PROGRAM), http, directory, args, environment)
+    }
+
+    /// As what follows in this command.
+    pub(crate) fn run(
+        mut command: Command,
+        http: &str,
+        directory: &Path,
+        args: &[&str],
+        environment: Option<&[(&str, String)]>,
+    ) -> Self {
         command
             .args([
                 "module",
@@ -87,12 +99,13 @@ impl Program {
             });
         let mut logged = |what: &str| {
             let address = lines.find_map(|line| {
-                let (_, rest) = line.split_once(what)?;
+                let (_, url) = line.split_once(what)?;
+                let (_, rest) = url.split_once("://")?;
                 rest.split_once('/').map(|(address, _)| address.parse().unwrap())
             });
             address.expect("the address in the log")
         };
-        let (address, metrics) = (logged("methods: http://"), logged("metrics: http://"));
+        let (address, metrics) = (logged("methods: http"), logged("metrics: http"));
         // The program must not wait for a reader of its log.
         std::thread::spawn(move || lines.for_each(drop));
         Self {
@@ -135,14 +148,7 @@ impl Program {
 
     /// The sum of a metric over all its labels that have this string.
     pub(crate) async fn metric(&self, name: &str, label: &str) -> f64 {
-        let (_, text) = Client::of(self.metrics).get("/metrics").await;
-        let values = text.lines().filter_map(|line| {
-            let rest = line.strip_prefix(name)?;
-            let (labels, value) = rest.rsplit_once(' ')?;
-            let is_whole = labels.is_empty() || labels.starts_with('{');
-            (is_whole && labels.contains(label)).then(|| value.parse::<f64>().unwrap())
-        });
-        values.sum()
+        Client::of(self.metrics).metric(name, label).await
     }
 }
 
@@ -189,6 +195,28 @@ impl Client {
                 .unwrap(),
         )
         .await
+    }
+
+    /// The sum of a metric over all its labels that have this text.
+    pub(crate) async fn metric(&mut self, name: &str, label: &str) -> f64 {
+        let (_, text) = self.get("/metrics").await;
+        let values = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            let (labels, value) = rest.rsplit_once(' ')?;
+            let is_whole = labels.is_empty() || labels.starts_with('{');
+            (is_whole && labels.contains(label)).then(|| value.parse::<f64>().unwrap())
+        });
+        values.sum()
+    }
+
+    /// Waits until a metric has at least this value.
+    pub(crate) async fn reaches(&mut self, name: &str, label: &str, least: f64) {
+        let wait = async {
+            while self.metric(name, label).await < least {
+                tokio::task::yield_now().await;
+            }
+        };
+        crate::within(name, wait).await;
     }
 
     /// A method by the plain interface.

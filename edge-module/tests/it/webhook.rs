@@ -64,11 +64,12 @@ async fn each_event_is_posted_signed_until_the_server_takes_it() {
         seen[1].0 != seen[2].0 && seen[2].0 != seen[3].0,
         "what is refused is not repeated"
     );
-    let (_, metrics) = Client::of(module.metrics_address().unwrap())
-        .get("/metrics")
+    let mut metrics = Client::of(module.metrics_address().unwrap());
+    let refused = "{sink=\"webhook\",reason=\"refused\"}";
+    metrics
+        .reaches("lva_edge_sink_outbox_dropped_total", refused, 1.0)
         .await;
-    assert!(
-        metrics.contains("lva_edge_sink_events_failed_total{sink=\"webhook\"} 1"),
-        "{metrics}"
-    );
+    metrics
+        .reaches("lva_edge_sink_failures_total", "webhook", 1.0)
+        .await;
 }

@@ -26,6 +26,10 @@ use crate::{CANNOT_START, set};
 /// As a module of IoT Edge it connects to its edgeHub by the IOTEDGE_ variables of its environment; the section hub of
 /// the configuration names other hubs and brokers. It works without any as well.
 ///
+/// Events go to the hub, and where the configuration says so, to a file (section events), a webhook, NATS JetStream and Kafka (sections
+/// webhook, nats and kafka; the last two in programs built with the cargo feature of that name). Each has an outbox on disk, from which
+/// events are delivered whenever its server is back.
+///
 /// Without a configuration file, everything is on loopback, and state and recordings are below the current directory.
 /// Flags win over the file.
 ///
@@ -156,8 +160,8 @@ async fn start(args: &Args) -> anyhow::Result<Option<Started>> {
         false => builder,
     };
     let module = builder.start().await?;
-    if let Some(address) = module.http_address() {
-        tracing::info!("methods: http://{address}/api/v1/methods/NAME");
+    if let Some(origin) = module.http_origin() {
+        tracing::info!("methods: {origin}/api/v1/methods/NAME");
     }
     if let Some(address) = module.metrics_address() {
         tracing::info!("metrics: http://{address}/metrics");

@@ -44,6 +44,9 @@ use crate::{CANNOT_START, set};
 /// refused, and the reported properties have the reason. The last twin is in force until the hub sends
 /// it again.
 ///
+/// With --metrics, http://ADDRESS/metrics tells Prometheus of streams, frames, people, events and
+/// the hub.
+///
 /// The log, and the output "health" of the hub, report the state under the container's names:
 /// archon_allGraphsStarted, archon_graphCreationSuccess, archon_graphHeartbeat once a minute,
 /// InputRate and OutputRate every five, archon_exit and others. SIGTERM or Ctrl-C answers the
@@ -74,7 +77,7 @@ pub(crate) struct Args {
 #[derive(clap::Args)]
 struct HubArgs {
     /// Configuration file as `lva-edge module --print-config` explains it, of which name and data of the section module and
-    /// the section hub count. Flags win over it.
+    /// the sections hub and metrics count. Flags win over it.
     #[arg(long, value_name = "FILE")]
     hub_config: Option<PathBuf>,
     /// Name of the module at a plain broker. Default: spatialAnalysis.
@@ -89,6 +92,10 @@ struct HubArgs {
     /// Life of access tokens for the hub.
     #[arg(long, value_name = "SECONDS")]
     token_life: Option<u64>,
+    /// Address of the metrics, IP:PORT; port 0 selects a free one, which is logged. Default: none, since `lva-edge module` beside it
+    /// has the usual one.
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<String>,
 }
 
 impl HubArgs {
@@ -102,6 +109,7 @@ impl HubArgs {
         set(&mut config.module.data, &self.data);
         set(&mut config.hub.broker, &self.broker);
         set(&mut config.hub.token_life_seconds, &self.token_life);
+        set(&mut config.metrics.listen, &self.metrics);
         config.check()?;
         Ok(config)
     }
@@ -133,5 +141,8 @@ async fn start(args: &Args) -> anyhow::Result<(AnalysisModule, Signals)> {
     // Before anything starts, so that a signal during the start stops cleanly.
     let signals = Signals::listen()?;
     let module = AnalysisModule::start(&args.server, &config, Some(log)).await?;
+    if let Some(address) = module.metrics_address() {
+        tracing::info!("metrics: http://{address}/metrics");
+    }
     Ok((module, signals))
 }
