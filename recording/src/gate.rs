@@ -65,7 +65,7 @@ impl GateOptions {
         self
     }
 
-    /// A negative `activationSignalOffset`: the recording begins this long before the event, up to 1 min.
+    /// A negative `activationSignalOffset`: the recording begins this long before the event, up to 1 min. Its end stays where it was.
     #[must_use]
     pub fn starting_before(mut self, before: Duration) -> Self {
         self.offset = i64::try_from(MediaTime::ticks_in(before)).map_or(i64::MIN, |before| -before);
