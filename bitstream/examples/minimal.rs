@@ -1,4 +1,4 @@
-//! Says what a `.h264` or `.h265` file holds: its parameter sets, and how many pictures.
+//! Prints what a `.h264` or `.h265` file holds: its parameter sets, and how many pictures.
 //!
 //! `cargo run -p lva-bitstream --example bitstream-minimal -- camera.h264`
 #![allow(clippy::print_stdout)] // a program
