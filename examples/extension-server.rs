@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use lva_edge_module::analysis::{AnalysisArgs, AnalysisServer};
+use lva_edge_module::flags::Verbosity;
 
 /// Serve spatial analysis to media graphs over gRPC, with frames in shared memory or in the messages, and over HTTP.
 ///
@@ -16,6 +17,8 @@ use lva_edge_module::analysis::{AnalysisArgs, AnalysisServer};
 struct Args {
     #[command(flatten)]
     server: AnalysisArgs,
+    #[command(flatten)]
+    verbosity: Verbosity,
 }
 
 #[tokio::main]
@@ -23,7 +26,7 @@ async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
+        .with_env_filter(args.verbosity.filter().unwrap_or("info"))
         .init();
     let mut server = AnalysisServer::start(&args.server).await?;
     tokio::select! {

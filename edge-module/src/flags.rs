@@ -1,6 +1,31 @@
-//! Values of command lines.
+//! Values of command lines, and flags that several programs have.
 
+use clap::ArgAction;
 use lva_media_types::Credentials;
+
+/// How much a program logs.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub struct Verbosity {
+    /// Log warnings and errors only, not addresses, streams and counts.
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Log details too; -vv logs everything, also of libraries.
+    #[arg(short, long, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+impl Verbosity {
+    /// The filter of the log; `None` without a flag.
+    pub fn filter(self) -> Option<&'static str> {
+        match (self.quiet, self.verbose) {
+            (true, _) => Some("warn"),
+            (false, 0) => None,
+            // Debug lines of libraries would hide those of this project.
+            (false, 1) => Some("info,lva=debug"),
+            (false, _) => Some("trace"),
+        }
+    }
+}
 
 /// Parses `WIDTHxHEIGHT`.
 ///
@@ -88,6 +113,30 @@ pub fn parse_three(text: &str) -> Result<[f32; 3], String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quiet_and_verbose_choose_the_filter_and_exclude_each_other() {
+        #[derive(clap::Parser)]
+        struct Flags {
+            #[command(flatten)]
+            verbosity: Verbosity,
+        }
+        let filter = |flags: &[&str]| {
+            let given = ["server"].iter().chain(flags);
+            <Flags as clap::Parser>::try_parse_from(given).map(|flags| flags.verbosity.filter())
+        };
+        for (flags, expected) in [
+            (&[][..], None),
+            (&["-q"], Some("warn")),
+            (&["--quiet"], Some("warn")),
+            (&["-v"], Some("info,lva=debug")),
+            (&["-vv"], Some("trace")),
+            (&["--verbose", "--verbose", "-v"], Some("trace")),
+        ] {
+            assert_eq!(filter(flags).unwrap(), expected, "{flags:?}");
+        }
+        assert!(filter(&["-q", "-v"]).is_err());
+    }
 
     #[test]
     fn credentials_in_a_file_end_with_the_line() {

@@ -1,5 +1,7 @@
 //! From bytes to JSON, and what cannot be read at all.
 
+mod foreign;
+
 use serde_json::{Map, Value};
 
 /// Largest document that is read, in bytes: 4 MiB. Published ones have up to 7 KiB.
@@ -22,6 +24,18 @@ pub enum DocumentError {
     /// Not JSON, but another format, by how it begins.
     #[error("invalid JSON: this is {found}: {remedy}")]
     OtherFormat {
+        /// What it is, with its article.
+        found: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Not JSON, because of something that JSON does not have.
+    #[error("invalid JSON: {found} at line {line}, column {column}: {remedy}")]
+    NotInJson {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1, in characters.
+        column: usize,
         /// What it is, with its article.
         found: &'static str,
         /// What to do.
@@ -113,10 +127,11 @@ pub enum DocumentError {
 }
 
 impl DocumentError {
-    /// The name of the mistake, for machines: that of the variant, and `NotJson` for every other format.
+    /// The name of the mistake, for machines: that of the variant, and `NotJson` for every other format and all that JSON does not
+    /// have.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NotJson { .. } | Self::OtherFormat { .. } => "NotJson",
+            Self::NotJson { .. } | Self::OtherFormat { .. } | Self::NotInJson { .. } => "NotJson",
             Self::TypographicQuote { .. } => "TypographicQuote",
             Self::NotUtf8 { .. } => "NotUtf8",
             Self::TooLarge { .. } => "TooLarge",
@@ -132,9 +147,9 @@ impl DocumentError {
     /// Line and column, from 1, of a syntax error.
     pub fn line_column(&self) -> Option<(usize, usize)> {
         match self {
-            Self::NotJson { line, column, .. } | Self::TypographicQuote { line, column, .. } => {
-                Some((*line, *column))
-            }
+            Self::NotJson { line, column, .. }
+            | Self::NotInJson { line, column, .. }
+            | Self::TypographicQuote { line, column, .. } => Some((*line, *column)),
             Self::OtherFormat { .. } => Some((1, 1)),
             _ => None,
         }
@@ -147,6 +162,9 @@ pub(crate) fn str_from_slice(bytes: &[u8]) -> Result<&str, DocumentError> {
         return Err(DocumentError::TooLarge { bytes: bytes.len() });
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if let Some(error) = foreign::encoding(bytes) {
+        return Err(error);
+    }
     std::str::from_utf8(bytes).map_err(|source| DocumentError::NotUtf8 {
         at: source.valid_up_to(),
         source,
@@ -157,71 +175,13 @@ pub(crate) fn str_from_slice(bytes: &[u8]) -> Result<&str, DocumentError> {
 pub(crate) fn json_from_slice(bytes: &[u8]) -> Result<Value, DocumentError> {
     let text = str_from_slice(bytes)?;
     serde_json::from_str(text).map_err(|cause| {
-        let known = other_format(text).or_else(|| typographic_quote(text, cause.line()));
+        let known = foreign::format(text).or_else(|| foreign::character(text, cause.line()));
         known.unwrap_or(DocumentError::NotJson {
             line: cause.line(),
             column: cause.column(),
             cause,
         })
     })
-}
-
-/// Formats that people have in files by mistake, by their first words.
-fn other_format(text: &str) -> Option<DocumentError> {
-    let text = text.trim_start();
-    let begins = |words: &[&str]| words.iter().any(|word| text.starts_with(word));
-    let first_line = text.lines().next().unwrap_or_default();
-    let is_member_of_yaml = || {
-        let name = first_line
-            .split_once(':')
-            .filter(|(_, rest)| rest.is_empty() || rest.starts_with(' '));
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '@' | '$' | '_' | '-' | '.');
-        name.is_some_and(|(name, _)| !name.is_empty() && name.chars().all(fits))
-    };
-    let (found, remedy) = if begins(&["<"]) {
-        (
-            "a page in HTML or XML",
-            "download the file itself, on GitHub by 'Raw'",
-        )
-    } else if begins(&["version https://git-lfs"]) {
-        (
-            "a pointer of Git LFS",
-            "fetch the file itself with 'git lfs pull'",
-        )
-    } else if begins(&["param ", "resource ", "targetScope", "@description(", "metadata "]) {
-        (
-            "a Bicep file",
-            "compile it with 'az bicep build', and give the JSON",
-        )
-    } else if begins(&["---"]) || is_member_of_yaml() {
-        ("YAML", "convert it to JSON")
-    } else {
-        return None;
-    };
-    Some(DocumentError::OtherFormat { found, remedy })
-}
-
-/// The first typographic quote outside of strings, up to the line where parsing failed.
-fn typographic_quote(text: &str, last_line: usize) -> Option<DocumentError> {
-    let (mut in_text, mut escaped) = (false, false);
-    for (line, content) in text.lines().enumerate().take(last_line) {
-        for (column, c) in content.chars().enumerate() {
-            match c {
-                _ if escaped => escaped = false,
-                '\\' if in_text => escaped = true,
-                '"' => in_text = !in_text,
-                '“' | '”' | '„' | '‟' | '‘' | '’' | '‚' | '‛' if !in_text => {
-                    return Some(DocumentError::TypographicQuote {
-                        line: line + 1,
-                        column: column + 1,
-                        found: c,
-                    });
-                }
-                _ => {}
-            }
-        }
-    }
-    None
 }
 
 /// A JSON value's type in words.
@@ -379,54 +339,6 @@ mod tests {
             json_from_slice(&large),
             Err(DocumentError::TooLarge { .. })
         ));
-    }
-
-    #[test]
-    fn another_format_is_named_with_what_to_do() {
-        for (text, found) in [
-            ("\n<!DOCTYPE html><html></html>", "HTML"),
-            (
-                "version https://git-lfs.github.com/spec/v1\noid sha256:0",
-                "Git LFS",
-            ),
-            (
-                "param name string\nresource graph 'Microsoft.Media/x' = {}",
-                "Bicep",
-            ),
-            ("---\nname: x", "YAML"),
-            ("@apiVersion: '1.0'\nname: x", "YAML"),
-            ("properties:\n  sources: []", "YAML"),
-        ] {
-            let error = json_from_slice(text.as_bytes()).unwrap_err();
-            assert!(matches!(error, DocumentError::OtherFormat { .. }), "{error}");
-            assert!(
-                error.to_string().contains(found) && error.code() == "NotJson",
-                "{error}"
-            );
-        }
-        for text in ["{", "x", "{name: 1}", "\"a\": 1"] {
-            let error = json_from_slice(text.as_bytes()).unwrap_err();
-            assert!(matches!(error, DocumentError::NotJson { .. }), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_typographic_quote_is_named_where_it_stands_outside_of_a_text() {
-        let found = json_from_slice("{\n  “name”: 1}".as_bytes()).unwrap_err();
-        assert!(
-            matches!(
-                found,
-                DocumentError::TypographicQuote {
-                    line: 2,
-                    column: 3,
-                    found: '“'
-                }
-            ),
-            "{found}"
-        );
-        assert!(json_from_slice("{\"a\": \"“quoted”\"}".as_bytes()).is_ok());
-        let other = json_from_slice("{\"a\": \"“x”\", }".as_bytes()).unwrap_err();
-        assert!(matches!(other, DocumentError::NotJson { .. }), "{other}");
     }
 
     #[test]

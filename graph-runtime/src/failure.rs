@@ -101,8 +101,9 @@ impl FailureKind {
     /// | `NodeTimeout` | `RuntimeError` | `nodeHung` | 504 |
     /// | `InternalError` | `RuntimeError` | `internalError` | 500 |
     ///
-    /// A `StorageError` also has a `message`, which names the file or directory and the remedy, and a `MediaFormatError` one
-    /// with the cause and the remedy, and the `codec` where that is the cause.
+    /// A `ProtocolError`, `RuntimeError`, `StorageError` or `MediaFormatError` also has a `message` with what happened and the
+    /// remedy, of at most 500 characters; that of a `ProtocolError` has the peer's own words where it gave some. A
+    /// `MediaFormatError` has the `codec` where that is the cause.
     pub fn row(self) -> (EventName, &'static str, u16) {
         match self {
             Self::Unreachable => (EventName::NetworkError, "unreachable", 502),
@@ -151,7 +152,7 @@ pub(crate) struct Failure {
     /// The peer's address without user info, or the directory of a recording.
     target: String,
     protocol: &'static str,
-    /// What happened and what to do, for operators. Only for media, storage and custom nodes: other errors may quote a peer.
+    /// What happened and what to do, for operators.
     message: Option<String>,
     /// How the media are encoded.
     codec: Option<String>,
@@ -175,27 +176,34 @@ impl Failure {
         }
     }
 
-    pub(crate) fn configuration(target: impl Into<String>) -> Self {
-        Self::new(FailureKind::Configuration, target, "")
+    /// With a text for operators.
+    fn saying(mut self, message: impl fmt::Display) -> Self {
+        self.message = Some(message.to_string().chars().take(MAX_MESSAGE).collect());
+        self
+    }
+
+    pub(crate) fn configuration(target: impl Into<String>, message: impl fmt::Display) -> Self {
+        Self::new(FailureKind::Configuration, target, "").saying(message)
     }
 
     pub(crate) fn node_failed(message: &str) -> Self {
-        Self {
-            message: Some(message.chars().take(MAX_MESSAGE).collect()),
-            ..Self::new(FailureKind::NodeFailed, "", "")
-        }
+        Self::new(FailureKind::NodeFailed, "", "").saying(message)
     }
 
     pub(crate) fn node_panicked() -> Self {
-        Self::new(FailureKind::NodePanicked, "", "")
+        let text = "the custom node panicked and is created again: its log has the place";
+        Self::new(FailureKind::NodePanicked, "", "").saying(text)
     }
 
     pub(crate) fn node_timeout() -> Self {
-        Self::new(FailureKind::NodeTimeout, "", "")
+        let text = "the custom node did not finish a frame in time: frames pass it by until it does";
+        Self::new(FailureKind::NodeTimeout, "", "").saying(text)
     }
 
     pub(crate) fn internal_error(target: impl Into<String>) -> Self {
-        Self::new(FailureKind::InternalError, target, "")
+        let text =
+            "a fault of this program interrupted the node, which restarts: please report it with the log";
+        Self::new(FailureKind::InternalError, target, "").saying(text)
     }
 
     /// The video comes, but nothing can be made of it.
@@ -251,10 +259,11 @@ impl Failure {
     pub(crate) fn camera(error: &CameraError) -> Self {
         let target = error.url().to_string();
         if let Some(status) = error.status_code() {
-            return Self {
+            let refused = Self {
                 code: Some(status.to_string()),
                 ..Self::new(FailureKind::Refused, target, "rtsp")
             };
+            return refused.saying(error);
         }
         let kind = match (error, error.kind()) {
             (CameraError::Closed { .. }, _) => FailureKind::Closed,
@@ -265,7 +274,7 @@ impl Failure {
             // Statuses are handled above, and `ErrorKind` may grow.
             (_, _) => FailureKind::InvalidResponse,
         };
-        Self::new(kind, target, "rtsp")
+        Self::new(kind, target, "rtsp").saying(error)
     }
 
     pub(crate) fn connect(error: &ConnectError, url: &str) -> Self {
@@ -273,24 +282,24 @@ impl Failure {
             ConnectError::Unreachable { .. } => FailureKind::Unreachable,
             ConnectError::HandshakeTimeout { .. } => FailureKind::Timeout,
             ConnectError::Closed { .. } => FailureKind::Closed,
-            ConnectError::Refused { status, .. } => return Self::peer(status, url),
+            ConnectError::Refused { status, .. } => return Self::peer(status, url).saying(error),
             ConnectError::Tls { .. } => FailureKind::Untrusted,
             ConnectError::SharedMemory(_) => FailureKind::SharedMemory,
             ConnectError::Options(_) => FailureKind::Configuration,
             // `NotADescriptor`, and what may be added.
             _ => FailureKind::InvalidResponse,
         };
-        Self::new(kind, url, "grpc")
+        Self::new(kind, url, "grpc").saying(error)
     }
 
     pub(crate) fn session(error: &SessionError, url: &str) -> Self {
         let kind = match error {
-            SessionError::Status(status) => return Self::peer(status, url),
+            SessionError::Status(status) => return Self::peer(status, url).saying(error),
             SessionError::AnswerTimeout { .. } => FailureKind::Timeout,
             // `ClosedByPeer`, and what may be added.
             _ => FailureKind::Closed,
         };
-        Self::new(kind, url, "grpc")
+        Self::new(kind, url, "grpc").saying(error)
     }
 
     pub(crate) fn http(error: &HttpError, url: &str) -> Self {
@@ -304,15 +313,16 @@ impl Failure {
             HttpError::Unauthorized { .. } => FailureKind::Unauthenticated,
             HttpError::EmptyPicture => FailureKind::Configuration,
             HttpError::Rejected { status, .. } | HttpError::Redirected { status, .. } => {
-                return Self {
+                let refused = Self {
                     code: Some(status.to_string()),
                     ..Self::new(FailureKind::Refused, url, "http")
                 };
+                return refused.saying(error);
             }
             // `NotJson`, `TooLarge`, `ContentEncoding`, and what may be added.
             _ => FailureKind::InvalidResponse,
         };
-        Self::new(kind, url, "http")
+        Self::new(kind, url, "http").saying(error)
     }
 
     fn peer(status: &PeerStatus, url: &str) -> Self {
@@ -360,6 +370,7 @@ impl Failure {
                 let mut body = ProtocolError::rtsp(0, &self.target);
                 body.code = code.to_owned();
                 body.protocol = self.protocol.to_owned();
+                body.message = self.message.clone();
                 EventBody::ProtocolError(body)
             }
             EventName::MediaFormatError => {

@@ -152,7 +152,7 @@ impl MediaSessionEstablished {
     }
 }
 
-/// A camera refused a request.
+/// A camera or an extension refused a request, or answered something else than its protocol has.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(expecting = "an object")]
 #[non_exhaustive]
@@ -163,9 +163,16 @@ pub struct ProtocolError {
     /// The camera's URL, without user and password.
     #[serde(default, deserialize_with = "string_or_empty")]
     pub target: String,
-    /// `rtsp`.
+    /// `rtsp`, or `grpc` and `http` of extensions.
     #[serde(default, deserialize_with = "string_or_empty")]
     pub protocol: String,
+    /// What happened and what to do, for people; with the peer's own words where it gave some. An addition.
+    #[serde(
+        default,
+        deserialize_with = "optional_string",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub message: Option<String>,
     /// Unknown members.
     #[serde(flatten)]
     pub extra: Extra,
@@ -178,6 +185,7 @@ impl ProtocolError {
             code: status.to_string(),
             target: without_user_info(url),
             protocol: "rtsp".to_owned(),
+            message: None,
             extra: Extra::new(),
         }
     }

@@ -81,6 +81,8 @@ pub struct DetectorInfo {
     pub device: Device,
     /// Names of the classes, indexed by [`Detection::class`]. Cheap to clone.
     pub class_names: Arc<[String]>,
+    /// Indices of the classes whose detections are reported; `None` for all. Cheap to clone.
+    pub classes_kept: Option<Arc<[u16]>>,
 }
 
 impl DetectorInfo {
@@ -95,6 +97,7 @@ impl DetectorInfo {
             runtime: String::new(),
             device: Device::Cpu,
             class_names: Arc::default(),
+            classes_kept: None,
         }
     }
 
@@ -118,6 +121,20 @@ impl DetectorInfo {
     pub fn with_class_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.class_names = names.into_iter().map(Into::into).collect();
         self
+    }
+
+    /// The classes whose detections are reported, by index.
+    #[must_use]
+    pub fn with_classes_kept(mut self, classes: impl IntoIterator<Item = u16>) -> Self {
+        self.classes_kept = Some(classes.into_iter().collect());
+        self
+    }
+
+    /// Whether detections of a class are reported.
+    pub fn keeps(&self, class: u16) -> bool {
+        self.classes_kept
+            .as_ref()
+            .is_none_or(|kept| kept.contains(&class))
     }
 
     /// Name of a class, or `None` for an index beyond the names.

@@ -222,6 +222,18 @@ impl ModelSpec {
         self.kept_by_class().map(drop)
     }
 
+    /// Indices of the classes that are reported; `None` for all.
+    pub(crate) fn classes_kept_by_index(&self) -> Result<Option<Arc<[u16]>>, SpecError> {
+        if self.classes_kept.is_none() {
+            return Ok(None);
+        }
+        let kept = self.kept_by_class()?;
+        let indices = (0..)
+            .zip(kept)
+            .filter_map(|(class, is_kept)| is_kept.then_some(class));
+        Ok(Some(indices.collect()))
+    }
+
     /// For each class whether it is reported.
     pub(crate) fn kept_by_class(&self) -> Result<Vec<bool>, SpecError> {
         let Some(selectors) = &self.classes_kept else {
@@ -348,9 +360,12 @@ mod tests {
 
     #[test]
     fn kept_classes_by_name_and_index() {
-        let kept = ModelSpec::fastest_det().with_classes_kept([ClassSelector::from("dog"), 0.into()]);
-        let kept = kept.kept_by_class().unwrap();
+        let spec = ModelSpec::fastest_det().with_classes_kept([ClassSelector::from("dog"), 0.into()]);
+        let kept = spec.kept_by_class().unwrap();
         let found: Vec<_> = (0..80).filter(|&i| kept[i]).collect();
         assert_eq!(found, [0, 16]);
+        let indices = spec.classes_kept_by_index().unwrap();
+        assert_eq!(indices.as_deref(), Some(&[0, 16][..]));
+        assert_eq!(ModelSpec::fastest_det().classes_kept_by_index().unwrap(), None);
     }
 }

@@ -38,7 +38,7 @@ pub const DEFAULT_IDENTIFIER: &str = "lva-spatial-analysis";
 ///
 /// | problem | consequence |
 /// |---|---|
-/// | an invalid configuration | the stream is rejected with `INVALID_ARGUMENT`, member and remedy |
+/// | an invalid configuration, or one with classes that are not detected | the stream is rejected with `INVALID_ARGUMENT`, member and remedy |
 /// | a frame format that detectors do not take, or none | rejected with `OUT_OF_RANGE` |
 /// | no detector | rejected with `INTERNAL`; the log has the reason |
 /// | no operation in its [`OperationSource`] | rejected with `INVALID_ARGUMENT`; one that runs ends with `UNAVAILABLE` |
@@ -149,9 +149,13 @@ impl BlockingExtension for Streams {
             .map_err(|error| match error {
                 BeginError::FrameSize { .. } => ExtensionOpenError::UnsupportedFormat(error.to_string()),
                 BeginError::Operation(_) => ExtensionOpenError::Configuration(error.to_string()),
-                BeginError::NoClass { .. } | BeginError::CameraAspect { .. } => {
-                    ExtensionOpenError::Failed(error.into())
+                // Who brought the operation chose its classes.
+                BeginError::NoClass { .. } | BeginError::ClassLeftOut { .. } if following.is_none() => {
+                    ExtensionOpenError::Configuration(error.to_string())
                 }
+                BeginError::NoClass { .. }
+                | BeginError::ClassLeftOut { .. }
+                | BeginError::CameraAspect { .. } => ExtensionOpenError::Failed(error.into()),
             })?;
         tracing::info!(
             stream = info.number,

@@ -298,8 +298,16 @@ impl Operation {
                 }
             };
         }
-        if let Some(Value::Object(parameters)) = take(&mut members, "parameters") {
-            members.extend(parameters);
+        let parameters = match take(&mut members, "parameters") {
+            Some(Value::String(text)) => {
+                Some(parse(&text, &mut findings).map_err(|cause| OperationError::NotJson { cause })?)
+            }
+            parameters => parameters,
+        };
+        match parameters {
+            Some(Value::Object(parameters)) => members.extend(parameters),
+            None | Some(Value::Null) => {}
+            Some(_) => findings.push(Finding::new("parameters", "not an object, ignored")),
         }
         // Video Analyzer's custom operation holds the container's form in a string.
         if may_wrap && let Some(inner) = take(&mut members, "extensionConfiguration") {

@@ -25,6 +25,9 @@ const LATE: u64 = 2 * MediaTime::TICKS_PER_SECOND;
 /// From the ids of a session to those after a change of its frames' shape: far from the seeds that people choose.
 const SEED_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
+/// Most classes that a message names.
+const MAX_NAMED: usize = 20;
+
 /// Name of the class that counts as people.
 const PERSON: &str = "person";
 
@@ -43,6 +46,17 @@ pub enum BeginError {
         model: String,
         /// How many classes it has.
         classes: usize,
+    },
+    /// The model knows a class that the operation names, but was loaded to report others only.
+    #[error(
+        "the class '{class}' is not detected here, only {detected}: add it to --classes of the server, or name others in \
+         \"classes\""
+    )]
+    ClassLeftOut {
+        /// Name of the class.
+        class: String,
+        /// The classes that are reported, the first 20 of them.
+        detected: String,
     },
     /// Frames without area, or too narrow for distances.
     #[error(
@@ -291,13 +305,21 @@ impl People {
                     .filter(|&index| index < info.class_names.len())
             };
             let index = by_name.or_else(by_number);
-            index
-                .and_then(|index| u16::try_from(index).ok())
-                .ok_or_else(|| BeginError::NoClass {
+            let class =
+                index
+                    .and_then(|index| u16::try_from(index).ok())
+                    .ok_or_else(|| BeginError::NoClass {
+                        class: wanted.clone(),
+                        model: info.model.clone(),
+                        classes: info.class_names.len(),
+                    })?;
+            match info.keeps(class) {
+                true => Ok(class),
+                false => Err(BeginError::ClassLeftOut {
                     class: wanted.clone(),
-                    model: info.model.clone(),
-                    classes: info.class_names.len(),
-                })
+                    detected: kept_names(info),
+                }),
+            }
         };
         Ok(Self::Classes(wanted.iter().map(class).collect::<Result<_, _>>()?))
     }
@@ -307,6 +329,16 @@ impl People {
             Self::All => true,
             Self::Classes(classes) => classes.contains(&class),
         }
+    }
+}
+
+/// The classes that a detector reports, for a message.
+fn kept_names(info: &DetectorInfo) -> String {
+    let kept = info.classes_kept.as_deref().unwrap_or_default().iter();
+    let names: Vec<&str> = kept.filter_map(|class| info.class_name(*class)).collect();
+    match names.get(..MAX_NAMED) {
+        Some(first) if names.len() > MAX_NAMED => format!("{} and others", first.join(", ")),
+        _ => names.join(", "),
     }
 }
 

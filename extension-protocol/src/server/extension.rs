@@ -1,5 +1,7 @@
 //! The traits to implement, and what they receive.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use lva_inference_schema::Inference;
@@ -45,7 +47,7 @@ pub trait ExtensionSession: Send {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionInfo {
-    /// Number of the stream on this server, from 1; for logs.
+    /// Number of the stream or HTTP session, for logs: from 1, and given once in a process, whichever listener it came to.
     pub number: u64,
     /// The graph node that sends it. Every name may be empty.
     pub identity: GraphIdentity,
@@ -57,6 +59,14 @@ pub struct SessionInfo {
     pub timescale: u32,
     /// Whether frames are in shared memory.
     pub shared_memory: bool,
+}
+
+/// The number of the last stream of this process. Listeners share an extension and a log, so they share it.
+static LAST_NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// A number that no other stream or session of this process has.
+pub(crate) fn next_number() -> u64 {
+    LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 impl SessionInfo {

@@ -6,7 +6,6 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener, UnixStream};
@@ -217,7 +216,6 @@ impl<E: Extension> Listening<E> {
             extension,
             options,
             counters,
-            streams: AtomicU64::new(0),
             shutdown: shutdown_seen,
         };
         let (with, tls) = (state.options.clone(), state.options.tls.clone());

@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use parking_lot::Mutex;
@@ -10,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::Stream;
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::extension::Extension;
+use super::extension::{Extension, next_number};
 use super::stream::{self, ServerState};
 use crate::counters::count;
 use crate::credentials;
@@ -76,7 +75,7 @@ impl<E: Extension> MediaGraphExtension for Service<E> {
         let inbound = request.into_inner();
         let (outgoing, messages) = mpsc::channel(QUEUED_ANSWERS);
         let end = Arc::new(Mutex::new(End::Running));
-        let number = self.state.streams.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = next_number();
         let (state, outcome) = (Arc::clone(&self.state), Arc::clone(&end));
         // A separate task: the response headers are sent now, before the first message arrives.
         tokio::spawn(async move {

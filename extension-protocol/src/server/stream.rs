@@ -5,7 +5,6 @@ pub(super) mod fuzzing;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{mpsc, watch};
@@ -40,7 +39,6 @@ pub(super) struct ServerState<E> {
     pub(super) extension: E,
     pub(super) options: ServerOptions,
     pub(super) counters: Arc<Counters>,
-    pub(super) streams: AtomicU64,
     pub(super) shutdown: watch::Receiver<bool>,
 }
 
@@ -432,7 +430,7 @@ impl Stream {
             None => return Err(Status::invalid_argument("a sample has no content")),
         };
         // Known clients announce one byte more than a frame has, and start it on the last byte of the previous one. Extra
-        // bytes and overlap are accepted, as long as the frame itself is inside.
+        // bytes and overlap are accepted, as long as they are inside of the region.
         let needed = match format.frame_bytes() {
             Some(exact) if announced < exact as u64 => {
                 return Err(Status::invalid_argument(format!(
@@ -453,6 +451,9 @@ impl Stream {
                         "a sample refers to shared memory, but the descriptor announced none",
                     ));
                 };
+                region
+                    .end(reference.address_offset, announced)
+                    .map_err(|error| region_status(&error))?;
                 let buffer = std::mem::take(&mut self.buffer);
                 let (bytes, copied) = region
                     .frame(reference.address_offset, needed, buffer)

@@ -131,6 +131,16 @@ impl PeerRegion {
         })
     }
 
+    /// The end of a range, which must not be beyond that of the region.
+    pub(crate) fn end(&self, offset: u64, length: u64) -> Result<u64, PeerRegionError> {
+        let end = offset.checked_add(length).filter(|end| *end <= self.length);
+        end.ok_or(PeerRegionError::OutOfBounds {
+            offset,
+            needed: length,
+            length: self.length,
+        })
+    }
+
     /// The bytes of a frame: borrowed from a trusted peer, else copied into `buffer`, whose memory becomes part of the
     /// result. The flag is `true` for a copy.
     pub(crate) fn frame(
@@ -139,23 +149,17 @@ impl PeerRegion {
         needed: usize,
         buffer: BytesMut,
     ) -> Result<(Bytes, bool), PeerRegionError> {
-        let out = || PeerRegionError::OutOfBounds {
-            offset,
-            needed: needed as u64,
-            length: self.length,
-        };
-        let end = offset
-            .checked_add(needed as u64)
-            .filter(|end| *end <= self.length)
-            .ok_or_else(out)?;
+        let end = self.end(offset, needed as u64)?;
         match &self.mapping {
             Some(mapping) => {
                 // Catches mistakes, not races.
                 if self.file.metadata().map_err(PeerRegionError::Read)?.len() < end {
                     return Err(PeerRegionError::Truncated);
                 }
-                let start = usize::try_from(offset).map_err(|_| out())?;
-                let bytes = mapping.bytes(start..start + needed).ok_or_else(out)?;
+                // What was mapped fits into memory.
+                let start = usize::try_from(offset).map_err(|_| PeerRegionError::Truncated)?;
+                let bytes = mapping.bytes(start..start + needed);
+                let bytes = bytes.ok_or(PeerRegionError::Truncated)?;
                 Ok((bytes, false))
             }
             None => {

@@ -224,6 +224,9 @@ async fn references_out_of_the_region_are_invalid_arguments() {
             (u64::MAX, frame),
             (u64::MAX - frame + 1, frame),
             (frame * 3, u64::MAX),
+            // The frame itself would be inside.
+            (0, u64::MAX),
+            (frame * 2, frame + 1),
         ] {
             let mut raw = scene.open(frame * 3).await;
             raw.send(2, reference(offset, length)).await;

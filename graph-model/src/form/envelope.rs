@@ -89,11 +89,20 @@ fn topology_name(properties: &Map<String, Value>) -> Option<&Value> {
 /// What is inside one level of an envelope; `None` where there is none.
 fn inner(value: &mut Value, wanted: Wanted, form: &mut Form) -> Result<Option<Value>, DocumentError> {
     if let Value::Array(list) = value {
-        // Of several, none is meant more than another.
-        return Ok(match &mut list[..] {
-            [only @ Value::Object(_)] => {
-                form.base.push_str("/0");
-                Some(only.take())
+        // Of several such documents, none is meant more than another.
+        let is_only = list.len() == 1;
+        let mut found = list
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, item)| item.is_object() && (is_only || is_wanted(item, wanted)));
+        return Ok(match (found.next(), found.next()) {
+            (Some((i, item)), None) => {
+                form.base = step(&form.base, &i.to_string());
+                if !is_only {
+                    let message = "the document is read that stands here: the others in the list are not";
+                    form.note(form.base.clone(), message);
+                }
+                Some(item.take())
             }
             _ => None,
         });
@@ -149,7 +158,39 @@ fn inner(value: &mut Value, wanted: Wanted, form: &mut Form) -> Result<Option<Va
             return Ok(Some(only));
         }
     }
+    if let Some(name) = sole_document(map, wanted) {
+        form.enter(&name, "the other members beside it are not read");
+        return Ok(take_json(map, &name));
+    }
     resource(map, wanted, form)
+}
+
+/// Whether it is a document of the wanted kind.
+fn is_wanted(value: &Value, wanted: Wanted) -> bool {
+    let properties = value.as_object().and_then(|map| member(map, "properties"));
+    let Some(properties) = properties.and_then(|(_, value)| value.as_object()) else {
+        return false;
+    };
+    match wanted {
+        Wanted::Topology => has_nodes(properties),
+        Wanted::Instance => topology_name(properties).is_some() && !has_nodes(properties),
+    }
+}
+
+/// The member that holds such a document, whatever it is called, where there is one.
+fn sole_document(map: &Map<String, Value>, wanted: Wanted) -> Option<String> {
+    let holds = |value: &&Value| match value {
+        Value::Object(_) => is_wanted(value, wanted),
+        Value::String(text) if text.trim_start().starts_with('{') => {
+            serde_json::from_str(text).is_ok_and(|inner| is_wanted(&inner, wanted))
+        }
+        _ => false,
+    };
+    let mut found = map.iter().filter(|(_, value)| holds(value));
+    match (found.next(), found.next()) {
+        (Some((name, _)), None) => Some(name.clone()),
+        _ => None,
+    }
 }
 
 /// The one resource of an Azure Resource Manager template that is such a document. Templates compiled from Bicep have their
@@ -248,6 +289,19 @@ fn refuse_others(map: &Map<String, Value>, wanted: Wanted) -> Result<(), Documen
             ));
         }
         return Ok(());
+    }
+    let files = [
+        "topologyUrl",
+        "topologyFile",
+        "pipelineTopologyUrl",
+        "pipelineTopologyFile",
+    ];
+    if let Some(name) = files.iter().find_map(|name| key_of(map, name)) {
+        return Err(other_document(
+            wanted,
+            format!("an operation that names a file ('{name}')"),
+            "give that file, downloaded where it is an address, or this one to lva-edge operations",
+        ));
     }
     let others = [
         (

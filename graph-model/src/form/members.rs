@@ -1,6 +1,6 @@
 //! Members under other names: those of packages, of resources and of early previews.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Form;
 use crate::document::{find, member, step};
 use crate::generation::Family;
+use crate::template::SystemVariable;
 
 /// Members of more than one word, which the Python packages write in `snake_case`.
 const NAMES: [&str; 57] = [
@@ -76,10 +77,10 @@ fn squashed(name: &str) -> String {
     letters.map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// The contract's name of a member in `snake_case`.
+/// The contract's name of a member in `snake_case`, or with the spaces of translated pages.
 fn contract_name(name: &str) -> Option<&'static str> {
     static BY_LETTERS: OnceLock<BTreeMap<String, &'static str>> = OnceLock::new();
-    if !name.contains('_') {
+    if !name.contains(['_', ' ']) {
         return None;
     }
     let by_letters = BY_LETTERS.get_or_init(|| NAMES.iter().map(|name| (squashed(name), *name)).collect());
@@ -95,6 +96,9 @@ struct Found {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     SnakeCase,
+    Spaces,
+    SpacesInType,
+    SpacesInReference,
     ODataType,
     PlainType,
     ModuleName,
@@ -115,8 +119,17 @@ impl Kind {
                 "members are written in snake_case{times}, as as_dict() of the Python packages gives them, such as '{example}': \
                  they are read as the contract's; serialize() writes those"
             ),
-            Self::ODataType => format!("'@odata.type'{times} is read as '@type'"),
-            Self::PlainType => format!("'type'{times} is read as '@type'"),
+            Self::Spaces => format!(
+                "names of members have spaces{times}, as translated pages have them, such as '{example}': they are read as the \
+                 contract's"
+            ),
+            Self::SpacesInType => format!(
+                "types have spaces{times}, as translated pages have them, such as '{example}': they are read without"
+            ),
+            Self::SpacesInReference => format!(
+                "references have spaces{times}, as translated pages have them, such as '{example}': they are read without"
+            ),
+            Self::ODataType | Self::PlainType => format!("'{example}'{times} is read as '@type'"),
             Self::ModuleName => format!("'moduleName'{times}, of early previews, is read as 'nodeName'"),
             Self::PlainInput => {
                 format!(
@@ -124,7 +137,7 @@ impl Kind {
                 )
             }
             Self::AssetName => format!("'assetName'{times} is read as 'assetNamePattern'"),
-            Self::ApiVersion => "'apiVersion' is read as '@apiVersion'".to_owned(),
+            Self::ApiVersion => format!("'{example}' is read as '@apiVersion'"),
         }
     }
 }
@@ -133,14 +146,16 @@ impl Kind {
 pub(super) fn rename(value: &mut Value, form: &mut Form) {
     let mut found = Found::default();
     if let Value::Object(map) = value
-        && let Some(key) = find(map, "apiVersion")
         && find(map, "@apiVersion").is_none()
+        && let Some(key) = map.keys().find(|key| squashed(key) == "apiversion").cloned()
         && map.get(&key).is_some_and(is_version)
+        && !key.contains('_')
     {
         rename_member(map, "", &key, "@apiVersion", form);
-        found.add(Kind::ApiVersion, form.written("/@apiVersion"), "");
+        found.add(Kind::ApiVersion, form.written("/@apiVersion"), &key);
     }
-    walk(value, "", Place::Other, form, &mut found);
+    let declared = declared(value);
+    walk(value, "", Place::Other, &declared, form, &mut found);
     for (kind, (place, example, count)) in found.kinds {
         form.note(place, kind.message(&example, count));
     }
@@ -156,6 +171,53 @@ fn is_version(value: &Value) -> bool {
     })
 }
 
+/// Names of the parameters that a topology declares.
+fn declared(value: &Value) -> BTreeSet<String> {
+    let list = inside(value, "properties").and_then(|properties| inside(properties, "parameters"));
+    let list = list.and_then(Value::as_array).into_iter().flatten();
+    let names = list.filter_map(|parameter| inside(parameter, "name")?.as_str());
+    names.map(str::to_owned).collect()
+}
+
+fn inside<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
+    member(value.as_object()?, name).map(|(_, value)| value)
+}
+
+/// A text whose references have spaces, without these: `$ {rtspUrl}`, `${ rtspUrl }` and `${System. DateTime}`, where what
+/// remains means something and what is written does not. With the first such reference.
+fn without_spaces(text: &str, declared: &BTreeSet<String>) -> Option<(String, String)> {
+    let (mut mended, mut first) = (String::new(), None);
+    let mut rest = text;
+    while let Some((before, from)) = rest.split_once('$') {
+        mended.push_str(before);
+        let inner = from.trim_start_matches([' ', '\u{a0}']).strip_prefix('{');
+        let Some((name, after)) = inner.and_then(|inner| inner.split_once('}')) else {
+            mended.push('$');
+            rest = from;
+            match inner {
+                None => continue,
+                // No other one is closed either.
+                Some(_) => break,
+            }
+        };
+        let written = from.get(..from.len() - after.len()).unwrap_or(from);
+        let bare: String = name.chars().filter(|c| !c.is_whitespace()).collect();
+        let is_spaced = written.len() != bare.len() + "{}".len();
+        let has_meaning = from.starts_with('{') && declared.contains(name);
+        let would_have = declared.contains(&bare) || SystemVariable::from_name(&bare).is_some();
+        if is_spaced && would_have && !has_meaning {
+            first.get_or_insert_with(|| format!("${written}"));
+            mended.push_str(&format!("${{{bare}}}"));
+        } else {
+            mended.push('$');
+            mended.push_str(written);
+        }
+        rest = after;
+    }
+    mended.push_str(rest);
+    first.map(|first| (mended, first))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// In the list of a node's inputs.
@@ -163,7 +225,14 @@ enum Place {
     Other,
 }
 
-fn walk(value: &mut Value, at: &str, place: Place, form: &mut Form, found: &mut Found) {
+fn walk(
+    value: &mut Value,
+    at: &str,
+    place: Place,
+    declared: &BTreeSet<String>,
+    form: &mut Form,
+    found: &mut Found,
+) {
     match value {
         Value::Array(list) => {
             for (i, item) in list.iter_mut().enumerate() {
@@ -175,10 +244,11 @@ fn walk(value: &mut Value, at: &str, place: Place, form: &mut Form, found: &mut 
                     *item = json!({"nodeName": name.as_str()});
                     form.renamed.insert(format!("{here}/nodeName"), None);
                 }
-                walk(item, &here, place, form, found);
+                walk(item, &here, place, declared, form, found);
             }
         }
         Value::Object(map) => {
+            mend_type(map, at, form, found);
             let is_own = is_custom(map);
             if !is_own {
                 rename_members(map, at, place, form, found);
@@ -188,12 +258,36 @@ fn walk(value: &mut Value, at: &str, place: Place, form: &mut Form, found: &mut 
                 // Members of custom nodes are the program's own.
                 if !is_own || is_inputs {
                     let within = if is_inputs { Place::Inputs } else { Place::Other };
-                    walk(inner, &step(at, key), within, form, found);
+                    walk(inner, &step(at, key), within, declared, form, found);
                 }
             }
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Value::String(text) => {
+            if let Some((mended, written)) = without_spaces(text, declared) {
+                found.add(Kind::SpacesInReference, form.written(at), &written);
+                *text = mended;
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// Takes spaces out of a type that is one of the contract's without them.
+fn mend_type(map: &mut Map<String, Value>, at: &str, form: &mut Form, found: &mut Found) {
+    let types = map.iter_mut().filter(|(key, _)| is_type(key));
+    for (key, value) in types {
+        let Value::String(text) = value else { continue };
+        let bare: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        if bare.len() != text.trim().len() && Family::split_type(&bare).is_some() {
+            found.add(Kind::SpacesInType, form.written(&step(at, key)), text);
+            *text = bare;
+        }
+    }
+}
+
+/// Whether a member is `@type`, in whatever dialect: `type`, `_type`, `$type`, `@odata.type`, `@ type`.
+fn is_type(key: &str) -> bool {
+    matches!(squashed(key).as_str(), "type" | "odatatype")
 }
 
 /// Whether it has a type that is none of the contract's.
@@ -209,13 +303,14 @@ fn rename_members(map: &mut Map<String, Value>, at: &str, place: Place, form: &m
                 .as_str()
                 .is_some_and(|text| Family::split_type(text).is_some())
         };
-        for (name, kind) in [("@odata.type", Kind::ODataType), ("type", Kind::PlainType)] {
-            let key = find(map, name).filter(|key| map.get(key).is_some_and(is_contract));
-            if let Some(key) = key {
-                rename_member(map, at, &key, "@type", form);
-                found.add(kind, form.written(&step(at, "@type")), "");
-                break;
-            }
+        let key = map.iter().find(|(key, value)| is_type(key) && is_contract(value));
+        if let Some(key) = key.map(|(key, _)| key.clone()) {
+            rename_member(map, at, &key, "@type", form);
+            let kind = match squashed(&key).as_str() {
+                "odatatype" => Kind::ODataType,
+                _ => Kind::PlainType,
+            };
+            found.add(kind, form.written(&step(at, "@type")), &key);
         }
     }
     let snake: Vec<(String, &'static str)> = map
@@ -225,7 +320,11 @@ fn rename_members(map: &mut Map<String, Value>, at: &str, place: Place, form: &m
     for (key, name) in snake {
         if find(map, name).is_none() {
             rename_member(map, at, &key, name, form);
-            found.add(Kind::SnakeCase, form.written(&step(at, name)), &key);
+            let kind = match key.contains('_') {
+                true => Kind::SnakeCase,
+                false => Kind::Spaces,
+            };
+            found.add(kind, form.written(&step(at, name)), &key);
         }
     }
     if place == Place::Inputs

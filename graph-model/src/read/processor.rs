@@ -282,7 +282,8 @@ impl Reader<'_> {
                 self.findings.error(DiagnosticCode::OutOfRange, &at, message);
             }
         }
-        let (minimum, maximum) = match (minimum, maximum) {
+        let given = (minimum, maximum);
+        let (minimum, maximum) = match given {
             (Some(minimum), Some(maximum)) => (minimum, maximum),
             (Some(minimum), None) => (minimum, minimum.max(USUAL)),
             (None, Some(maximum)) => (maximum.min(USUAL), maximum),
@@ -296,12 +297,18 @@ impl Reader<'_> {
             self.findings.error(DiagnosticCode::OutOfRange, &node.at, message);
             return None;
         }
+        // A minimum that an instance gives, or that is wrong, may be longer than the default.
+        let is_known = given.0.is_some() || node.get("minimumActivationTime").is_none();
         let ends_first = u128::try_from(offset).is_ok_and(|offset| offset >= minimum.as_millis());
-        if ends_first && let Some((_, at)) = node.get("activationSignalOffset") {
+        if is_known
+            && ends_first
+            && let Some((_, at)) = node.get("activationSignalOffset")
+        {
             let message = format!(
-                "'activationSignalOffset' of {} is not shorter than its 'minimumActivationTime', so nothing would be \
-                 recorded: shorten it",
-                node.what
+                "'activationSignalOffset' of {} is not shorter than its 'minimumActivationTime' ({} s), so nothing would \
+                 be recorded: shorten it",
+                node.what,
+                minimum.as_secs_f64()
             );
             self.findings.error(DiagnosticCode::OutOfRange, &at, message);
         }

@@ -57,6 +57,12 @@ fn a_topology_is_found_inside_of_what_people_keep_around_it() {
             "/topology",
         ),
         (json!({"Topology": plaza()}), "/Topology"),
+        (json!({"status": 200, "body": plaza()}), "/body"),
+        (json!({"method": "x", "requestPayload": text}), "/requestPayload"),
+        (
+            json!({"name": "pipelineTopologySet", "parameters": plaza()}),
+            "/parameters",
+        ),
         (
             json!({"$schema": "x", "resources": [{"type": "Microsoft.Storage/x"}, resource.clone()]}),
             "/resources",
@@ -76,6 +82,9 @@ fn a_topology_is_found_inside_of_what_people_keep_around_it() {
         assert!(resolve(&topology, &plaza_instance(), Strictness::Open).is_ok());
     }
     assert_eq!(read(json!([plaza()])), read(plaza()), "a list of one");
+    let pair = json!([plaza(), plaza_instance().to_value()]);
+    assert_eq!(read(pair.clone()).name(), "Plaza");
+    assert_eq!(Instance::from_value(pair).unwrap().topology_name(), "Plaza");
 }
 
 #[test]
@@ -199,6 +208,44 @@ fn names_of_previews_and_resources_are_understood() {
 }
 
 #[test]
+fn spaces_of_translated_pages_are_left_out() {
+    let text = plaza().to_string();
+    for (from, to, said) in [
+        ("#Microsoft.Media.", "# Microsoft. Media. ", "types have spaces"),
+        ("${url}", "$ {url}", "'$ {url}'"),
+        ("${url}", "${ url }", "'${ url }'"),
+        (
+            "${System.DateTime}",
+            "$ {System. DateTime}",
+            "'$ {System. DateTime}'",
+        ),
+        ("\"nodeName\"", "\"node Name\"", "'node Name'"),
+        ("\"@type\"", "\"@ type\"", "'@ type'"),
+        ("\"@type\"", "\"$type\"", "'$type'"),
+        ("\"@apiVersion\"", "\"@ apiVersion\"", "'@ apiVersion'"),
+    ] {
+        let changed = text.replace(from, to);
+        assert_ne!(changed, text, "{from}");
+        let topology = Topology::from_json(&changed).unwrap();
+        let forms = forms(&topology);
+        assert_eq!(forms.len(), 1, "{to}: {forms:?}");
+        assert!(forms[0].1.contains(said), "{forms:?}");
+        let graph = resolve(&topology, &plaza_instance(), Strictness::Open)
+            .unwrap()
+            .graph;
+        let plain = resolve(&read(plaza()), &plaza_instance(), Strictness::Open)
+            .unwrap()
+            .graph;
+        assert_eq!(graph.nodes(), plain.nodes(), "{to}");
+    }
+    // Text that only looks so stays as it is.
+    for kept in ["$ {other}", "$ ", "a $ {url", "$$ {x}", "${ x }"] {
+        let document = with(plaza(), "/properties/description", json!(kept));
+        assert_eq!(read(document).to_value()["properties"]["description"], kept);
+    }
+}
+
+#[test]
 fn members_of_a_program_s_own_nodes_keep_their_names() {
     let own = json!({"@type": "#Contoso.X", "name": "x", "inputs": [{"node_name": "camera"}], "node_name": "mine", "video_name": 1});
     let document = with(plaza(), "/properties/processors/3", own);
@@ -252,6 +299,10 @@ fn another_document_is_named_with_what_to_do() {
             "an operations file",
         ),
         (json!({"zones": []}), "spatial-analysis container"),
+        (
+            json!({"opName": "GraphTopologySet", "opParams": {"topologyUrl": "https://x/t.json"}}),
+            "an operation that names a file ('topologyUrl')",
+        ),
         (json!({"value": [plaza(), street()]}), "a list of 2 objects"),
         (
             json!({"resources": []}),

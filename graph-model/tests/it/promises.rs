@@ -4,7 +4,7 @@
 use lva_graph_model::{Diagnostic, DiagnosticCode, Instance, Node, Severity, Strictness, Topology, resolve};
 use serde_json::{Value, json};
 
-use crate::support::{codes, graph, plaza, plaza_instance, street, topology, with};
+use crate::support::{codes, graph, plaza, plaza_instance, street, topology, with, without};
 
 fn of(topology: &Topology, values: &[(&str, &str)]) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
     let all = [("url", "rtsp://cam/1"), ("pass", "hunter2")]
@@ -117,6 +117,40 @@ fn a_mistake_that_no_instance_can_mend_stays_an_error_beside_defaults() {
     let errors: Vec<_> = found.iter().filter(|found| found.is_error()).collect();
     assert_eq!(errors.len(), 1, "{found:?}");
     assert_eq!(errors[0].pointer, "/properties/sources/0/transport");
+}
+
+#[test]
+fn a_gate_whose_time_an_instance_gives_is_not_judged_by_the_default() {
+    let gate = "/properties/processors/2";
+    let offset = with(plaza(), &format!("{gate}/activationSignalOffset"), json!("PT45S"));
+    let longest = with(offset, &format!("{gate}/maximumActivationTime"), json!("PT2M"));
+    let at = format!("{gate}/minimumActivationTime");
+    let is_refused = |document: Value| {
+        let found = topology(document).validate(Strictness::Open);
+        found.iter().any(Diagnostic::is_error)
+    };
+    let declared = |parameter: Value| {
+        let document = with(longest.clone(), "/properties/parameters/4", parameter);
+        with(document, &at, json!("${later}"))
+    };
+    let open = declared(json!({"name": "later", "type": "String"}));
+    assert!(!is_refused(open.clone()));
+    assert!(!is_refused(declared(
+        json!({"name": "later", "type": "String", "default": "60"})
+    )));
+    assert!(
+        is_refused(without(longest.clone(), &at)),
+        "30 s where none is given"
+    );
+    let open = topology(open);
+    assert!(of(&open, &[("later", "PT1M")]).is_ok());
+    let short = of(&open, &[("later", "PT40S")]).unwrap_err();
+    assert!(
+        short
+            .iter()
+            .any(|found| found.message.contains("'minimumActivationTime' (40 s)")),
+        "{short:?}"
+    );
 }
 
 #[test]

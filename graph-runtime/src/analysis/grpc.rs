@@ -196,7 +196,7 @@ impl GrpcNode {
             error,
             "frames cannot be rendered with the node's image settings"
         );
-        let failure = Failure::configuration(self.results.node.name());
+        let failure = Failure::configuration(self.results.node.name(), error);
         self.results.report_failure(&failure);
     }
 
@@ -351,7 +351,7 @@ impl GrpcNode {
                     "a frame was not rendered"
                 );
                 self.results.dropped(&frame, DropReason::NotRendered);
-                let failure = Failure::configuration(self.results.node.name());
+                let failure = Failure::configuration(self.results.node.name(), &reason);
                 self.results.report_failure(&failure);
             }
         }

@@ -166,7 +166,7 @@ impl HttpNode {
             "a picture was not rendered"
         );
         self.results.dropped(frame, DropReason::NotRendered);
-        let failure = Failure::configuration(self.results.node.name());
+        let failure = Failure::configuration(self.results.node.name(), &reason);
         self.results.report_failure(&failure);
     }
 

@@ -37,8 +37,13 @@ fn a_camera_s_status_is_a_protocol_error_as_published() {
         status: 401,
         login: None,
     };
+    let (name, body) = Failure::camera(&error).to_event(0);
+    let mut body = body.to_json(JsonStyle::Lva);
+    let text = body.as_object_mut().unwrap().remove("message");
+    assert_eq!(text, Some(error.to_string().into()), "an addition");
+    assert!(!error.to_string().contains("geheim"), "{error}");
     assert_eq!(
-        emitted(&Failure::camera(&error)),
+        format!("{name} {body}"),
         r#"ProtocolError {"code":"401","target":"rtsp://cam:8554/a","protocol":"rtsp"}"#
     );
 }
@@ -104,7 +109,7 @@ fn each_error_of_a_camera_has_its_row() {
 fn each_error_of_an_extension_has_its_row() {
     let status = |code| PeerStatus {
         code,
-        message: "geheim".into(),
+        message: "its reason".into(),
         hint: None,
         is_broken_connection: false,
     };
@@ -126,7 +131,9 @@ fn each_error_of_an_extension_has_its_row() {
         assert_eq!(Failure::connect(&refused, url).kind, kind);
         let failure = Failure::session(&SessionError::Status(status(code)), url);
         assert_eq!(failure.kind, kind);
-        assert!(!emitted(&failure).contains("geheim"));
+        // Of a refusal, the extension's reason; nothing of what is no protocol error.
+        let is_refusal = kind.event() == EventName::ProtocolError;
+        assert_eq!(emitted(&failure).contains("its reason"), is_refusal, "{kind:?}");
     }
     let broken = PeerStatus {
         is_broken_connection: true,
@@ -166,7 +173,7 @@ fn each_error_of_an_http_extension_has_its_row() {
     let rejected = |status| HttpError::Rejected {
         url: url(),
         status,
-        message: "geheim".to_owned(),
+        message: "its reason".to_owned(),
     };
     let unauthorized = |status| HttpError::Unauthorized {
         url: url(),
@@ -175,7 +182,7 @@ fn each_error_of_an_http_extension_has_its_row() {
     };
     let broken = HttpError::Broken {
         url: url(),
-        cause: "geheim".into(),
+        cause: "its reason".into(),
     };
     let overloaded = HttpError::Overloaded {
         url: url(),
@@ -192,7 +199,8 @@ fn each_error_of_an_http_extension_has_its_row() {
     ] {
         let failure = Failure::http(&error, &url());
         assert_eq!(failure.kind, kind);
-        assert!(!emitted(&failure).contains("geheim"));
+        let is_rejected = matches!(error, HttpError::Rejected { .. });
+        assert_eq!(emitted(&failure).contains("its reason"), is_rejected, "{kind:?}");
     }
     assert_eq!(Failure::http(&rejected(500), &url()).code(), "500");
 }

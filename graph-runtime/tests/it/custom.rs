@@ -357,6 +357,11 @@ fn blocking() -> (
     })
 }
 
+fn assert_timed_out(body: &Value) {
+    let text = body["message"].as_str().unwrap_or_default();
+    assert!(body["code"] == "nodeHung" && text.contains("in time"), "{body}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_times_out_loses_its_own_frames_and_works_again_after_it_returns() {
     let behind = grpc(|_| vec![event("behind")]).await;
@@ -367,7 +372,7 @@ async fn a_node_that_times_out_loses_its_own_frames_and_works_again_after_it_ret
     let (release, looks) = blocking();
     let pipeline = run_with(nodes, vec![hub("behind")], soon(looking(looks))).await;
     let (_, emitted) = pipeline.events.wait(EventName::RuntimeError, 0).await;
-    assert_eq!(emitted.body.to_json(JsonStyle::Lva), json!({"code": "nodeHung"}));
+    assert_timed_out(&emitted.body.to_json(JsonStyle::Lva));
     let stats = until(&pipeline.module, |stats| {
         count_of(stats, "own", DropReason::ExtensionUnavailable) >= 10
             && stats.extensions["behind"].answered >= 10
@@ -438,7 +443,9 @@ async fn a_node_that_waits_in_vain_is_interrupted_and_goes_on_with_the_next_fram
     assert_accounts(&stats, "own");
     assert!(count_of(&stats, "own", DropReason::Unanswered) >= 1, "{stats:?}");
     assert_eq!(stats.extensions["own"].sessions, 1);
-    assert_eq!(errors(&pipeline, "own"), [json!({"code": "nodeHung"})]);
+    let errors = errors(&pipeline, "own");
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_timed_out(&errors[0]);
 }
 
 /// The tutorial's topology with a node of this module's own in it.

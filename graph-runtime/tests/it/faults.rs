@@ -122,7 +122,7 @@ async fn a_wrong_password_is_the_published_protocol_error() {
     let simulator = camera(directory.path(), None).await;
     let (module, events) = module(directory.path());
     let mut instance = instance(&simulator.url("clip.mp4"), 1);
-    instance["properties"]["parameters"][2]["value"] = "wrong".into();
+    instance["properties"]["parameters"][2]["value"] = "sesame".into();
     activate(&module, topology(vec![], vec![]), instance).await;
     let (_, event) = events.wait(EventName::ProtocolError, 0).await;
     let text = event.envelope("/t").to_string();
@@ -130,6 +130,7 @@ async fn a_wrong_password_is_the_published_protocol_error() {
         text.contains(r#""code":"401""#) && text.contains(r#""protocol":"rtsp""#),
         "{text}"
     );
-    assert!(!text.contains("wrong") && !text.contains(USER), "{text}");
+    assert!(text.contains("the camera answered 401: "), "{text}");
+    assert!(!text.contains("sesame") && !text.contains(USER), "{text}");
     module.shutdown().await;
 }

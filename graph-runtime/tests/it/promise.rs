@@ -260,8 +260,8 @@ impl Maker {
                 inputs.extend(self.inputs(&["RtspSource"], 1).as_array().unwrap().clone());
                 json!({
                     "activationEvaluationWindow": self.value(&["PT1S", "PT0S"], &["PT11S", "60"]),
-                    "activationSignalOffset": self.value(&["PT0S", "-PT5S", "PT2S"], &["-PT2M", "PT10S"]),
-                    "minimumActivationTime": self.value(&["PT10S", "PT30S"], &["60", "PT2H", "PT0S"]),
+                    "activationSignalOffset": self.value(&["PT0S", "-PT5S", "PT2S"], &["-PT2M", "PT10S", "PT45S"]),
+                    "minimumActivationTime": self.value(&["PT10S", "PT30S", "PT1M"], &["60", "PT2H", "PT0S"]),
                     "maximumActivationTime": self.value(&["PT30S", "PT1M"], &["PT5S", "PT2H"]),
                     "inputs": inputs,
                 })

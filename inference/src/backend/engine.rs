@@ -69,6 +69,7 @@ impl Engine {
                 }
             };
         }
+        let classes_kept = spec.classes_kept_by_index()?;
         let info = DetectorInfo {
             model: spec.name,
             input_width: spec.input.width,
@@ -77,6 +78,7 @@ impl Engine {
             runtime: loaded.runtime,
             device,
             class_names: spec.class_names,
+            classes_kept,
         };
         let mut engine = Self {
             info,

@@ -12,23 +12,56 @@ pub(super) enum EventType {
 }
 
 impl EventType {
-    /// By its name, lower case and without punctuation. The tutorial of 2020 writes `enter/exit`, its table `enter` and
-    /// `exit`.
-    pub(super) fn from_word(word: &str) -> Option<Self> {
-        match word {
-            "zonecrossing" | "linecrossing" | "enter" | "exit" | "enterexit" | "exitenter" => {
-                Some(Self::Crossing)
+    /// By its name for a zone, lower case and without punctuation, and whether pages of the contract have it. The tutorial of 2020
+    /// writes `enter/exit`, its table `enter` and `exit`. Others are the names of the operations, and of the events that come out.
+    pub(super) fn of_zone(word: &str) -> Option<(Self, bool)> {
+        Some(match word {
+            "zonecrossing" | "enter" | "exit" | "enterexit" | "exitenter" => (Self::Crossing, true),
+            "crossing"
+            | "enterandexit"
+            | "polygoncrossing"
+            | "personzonecrossing"
+            | "personcrossingpolygon"
+            | "personzoneevent"
+            | "personzoneenterexit"
+            | "personzoneenterexitevent" => (Self::Crossing, false),
+            "zonedwelltime" => (Self::Dwell, true),
+            "dwell" | "dwelltime" | "personzonedwelltime" | "personzonedwelltimeevent" => {
+                (Self::Dwell, false)
             }
-            "zonedwelltime" => Some(Self::Dwell),
-            "count" => Some(Self::Count),
-            "persondistance" | "peopledistance" => Some(Self::Distance),
-            _ => None,
+            "count" => (Self::Count, true),
+            "personcount" | "peoplecount" | "personcountevent" => (Self::Count, false),
+            "persondistance" | "peopledistance" => (Self::Distance, true),
+            "distance" | "persondistanceevent" => (Self::Distance, false),
+            _ => return None,
+        })
+    }
+
+    /// The contract's name for it.
+    pub(super) fn name(self, is_of_line: bool) -> &'static str {
+        match self {
+            Self::Crossing if is_of_line => "linecrossing",
+            Self::Crossing => "zonecrossing",
+            Self::Dwell => "zonedwelltime",
+            Self::Count => "count",
+            Self::Distance => "persondistance",
         }
+    }
+
+    /// The same for a line.
+    pub(super) fn of_line(word: &str) -> Option<(Self, bool)> {
+        Some(match word {
+            "linecrossing" => (Self::Crossing, true),
+            "crossing" | "personlinecrossing" | "personcrossingline" | "personline" | "personlineevent" => {
+                (Self::Crossing, false)
+            }
+            _ => return None,
+        })
     }
 }
 
 /// Settings of an event, whatever its type.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct EventSettings {
     pub(super) threshold: Option<f64>,
     pub(super) focus: Focus,
@@ -77,15 +110,16 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Adds an event unless there is one of its type: the first generation lists `enter` and `exit` separately.
-    pub(super) fn add(&mut self, event: EventType, settings: EventSettings) {
+    /// Adds an event unless there is one of its type: the first generation lists `enter` and `exit` separately. Returns whether
+    /// there was one with other settings.
+    pub(super) fn add(&mut self, event: EventType, settings: EventSettings) -> bool {
         let slot = match event {
             EventType::Crossing => &mut self.crossing,
             EventType::Dwell => &mut self.dwell,
             EventType::Count => &mut self.count,
             EventType::Distance => &mut self.distance,
         };
-        slot.get_or_insert(settings);
+        *slot.get_or_insert(settings) != settings
     }
 
     pub(super) fn is_empty(&self) -> bool {

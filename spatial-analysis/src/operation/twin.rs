@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::MAX_OPERATIONS;
 use super::error::{Finding, OperationError, shown};
-use super::json::{Object, find, take};
+use super::json::{Object, find, is, take};
 
 /// An operation's members with its name, or why it is none.
 type Named = (String, Result<Object, OperationError>);
@@ -64,11 +64,15 @@ impl Twin {
             match find(graph, "instances") {
                 Some(Value::Object(instances)) if is_enabled(graph) && !instances.is_empty() => {
                     for (instance_name, instance) in instances {
-                        let Value::Object(instance) = instance else {
-                            continue;
-                        };
-                        let both = || with_instance(graph, instance);
-                        twin.add(format!("{name}/{instance_name}"), is_enabled(instance), both);
+                        let full = format!("{name}/{instance_name}");
+                        match instance {
+                            Value::Object(instance) => {
+                                let both = || with_instance(graph, instance);
+                                twin.add(full, is_enabled(instance), both);
+                            }
+                            Value::Null => {}
+                            _ => twin.enabled.push((full, Err(OperationError::NotAnObject))),
+                        }
                     }
                 }
                 _ => twin.add(name.clone(), is_enabled(graph), || graph.clone()),
@@ -109,6 +113,10 @@ pub(super) fn unwrapped(mut members: Object, findings: &mut Vec<Finding>) -> Res
         if OPERATION.iter().any(|name| find(&members, name).is_some()) {
             return Ok(members);
         }
+        if members.keys().any(|name| name.starts_with(LAYERED)) {
+            members = desired(&members);
+            continue;
+        }
         if let Some(Value::Object(modules)) = find(&members, "modulesContent") {
             let (name, desired) = module(modules)?;
             let message = format!("the operations are those of the module {:?}", shown(name));
@@ -132,10 +140,37 @@ pub(super) fn unwrapped(mut members: Object, findings: &mut Vec<Finding>) -> Res
     Ok(members)
 }
 
+/// Before the names of what a layered deployment sets.
+const LAYERED: &str = "properties.desired.";
+
+/// The desired properties in one object: layered deployments name each by its path, `properties.desired.graphs.door`.
+fn desired(content: &Object) -> Object {
+    let mut all = match find(content, "properties.desired") {
+        Some(Value::Object(desired)) => desired.clone(),
+        _ => Object::new(),
+    };
+    for (name, value) in content {
+        let Some(path) = name.strip_prefix(LAYERED).filter(|path| !path.is_empty()) else {
+            continue;
+        };
+        let mut steps: Vec<&str> = path.split('.').collect();
+        let last = steps.pop().unwrap_or(path);
+        let mut place = Some(&mut all);
+        for step in steps {
+            let inner = place.map(|place| place.entry(step).or_insert_with(|| Object::new().into()));
+            place = inner.and_then(Value::as_object_mut);
+        }
+        if let Some(place) = place {
+            place.insert(last.to_owned(), value.clone());
+        }
+    }
+    all
+}
+
 fn module(modules: &Object) -> Result<(&String, Object), OperationError> {
-    let desired = |content: &Value| match find(content.as_object()?, "properties.desired") {
-        Some(Value::Object(desired)) if find(desired, "graphs").is_some() => Some(desired.clone()),
-        _ => None,
+    let desired = |content: &Value| {
+        let desired = desired(content.as_object()?);
+        find(&desired, "graphs").is_some().then_some(desired)
     };
     let found = modules
         .iter()
@@ -158,10 +193,16 @@ fn is_enabled(object: &Object) -> bool {
     }
 }
 
-/// A graph with the parameters of an instance, which override its own.
+/// A graph with the members and parameters of an instance, which override its own.
 fn with_instance(graph: &Object, instance: &Object) -> Object {
     let mut graph = graph.clone();
     take(&mut graph, "instances");
+    for (name, value) in instance {
+        if !is(name, "parameters") {
+            take(&mut graph, name);
+            graph.insert(name.clone(), value.clone());
+        }
+    }
     let mut parameters = match take(&mut graph, "parameters") {
         Some(Value::Object(parameters)) => parameters,
         _ => Object::new(),

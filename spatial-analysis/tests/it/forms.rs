@@ -44,6 +44,29 @@ fn the_tutorials_events_are_crossings() {
         assert_eq!(findings(&operation), [""; 0], "{word}");
         assert_eq!(operation.zone_names(), ["queue"]);
     }
+    for events in [
+        json!("zonecrossing"),
+        json!(["enter"]),
+        json!({"type": "enter/exit"}),
+    ] {
+        assert_eq!(findings(&read(&zone_with(json!({"events": events})))), [""; 0]);
+    }
+    let named = read(&zone_with(
+        json!({"events": [{"type": "personZoneEnterExitEvent"}]}),
+    ));
+    assert_eq!(
+        findings(&named),
+        ["zone \"queue\": events: type \"personZoneEnterExitEvent\" is read as \"zonecrossing\""]
+    );
+    let twice = read(&zone_with(json!({"events": [
+        {"type": "enter", "config": {"threshold": 16}}, {"type": "exit", "config": {"threshold": 48}},
+    ]})));
+    assert_eq!(
+        findings(&twice),
+        [
+            "zone \"queue\": events: \"exit\" is there before with other settings, which hold for both: give one event of this type"
+        ]
+    );
     let message = refused(&zone_with(json!({"events": [{"type": "enter/loiter"}]})));
     assert!(
         message.contains("no type \"enter/loiter\" for a zone"),
@@ -137,8 +160,15 @@ fn documents_around_a_twin_are_opened() {
     let module = json!({"properties.desired": desired});
     let manifest =
         json!({"modulesContent": {"$edgeAgent": {"properties.desired": {}}, "spatialAnalysis": module}});
+    let layered =
+        json!({"properties.desired.graphs.door": graphs["door"], "properties.desired.globalSettings": {}});
+    let mut quoted = desired.clone();
+    quoted["graphs"]["door"]["parameters"] = graphs["door"]["parameters"].to_string().into();
     for document in [
         desired.clone(),
+        quoted,
+        layered.clone(),
+        json!({"modulesContent": {"spatialAnalysis": layered}}),
         module.clone(),
         json!({"desired": desired}),
         json!({"deviceId": "d", "moduleId": "m", "version": 3, "properties": {"desired": desired, "reported": {}}}),
@@ -301,6 +331,18 @@ fn an_operation_follows_the_classes_that_it_names() {
     let detector = Scripted::new([]).with_class_names(["person"]);
     let error = SpatialAnalysis::new(detector, &read(&scene), AnalysisOptions::default(), 7).unwrap_err();
     assert!(error.to_string().contains("no class 'boat'"), "{error}");
+    // One that it has and does not report.
+    scene["classes"] = json!(["person", "car"]);
+    let detector = Scripted::new([])
+        .with_class_names(["dog", "person", "car"])
+        .with_classes_kept([0, 1]);
+    let error = SpatialAnalysis::new(detector, &read(&scene), AnalysisOptions::default(), 7).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("class 'car' is not detected here, only dog, person: add it to --classes"),
+        "{error}"
+    );
     for wrong in [json!([]), json!([1]), json!([""]), json!(7)] {
         scene["classes"] = wrong;
         assert!(refused(&scene).contains("classes: give the names"));

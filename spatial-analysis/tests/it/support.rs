@@ -43,6 +43,11 @@ impl Scripted {
         self.info = self.info.with_class_names(names);
         self
     }
+
+    pub(crate) fn with_classes_kept<const N: usize>(mut self, classes: [u16; N]) -> Self {
+        self.info = self.info.with_classes_kept(classes);
+        self
+    }
 }
 
 impl Detector for Scripted {

@@ -215,6 +215,11 @@ async fn a_detector_that_cannot_be_had_refuses_the_stream_and_keeps_why_to_the_l
     let dogs = || WhiteSpot(DetectorInfo::new("dogs", 8, 8).with_class_names(["dog"]));
     let host = Host::start(Detectors::shared(dogs())).await;
     assert_eq!(refusal(&host.options()).await.code, GrpcCode::Internal);
+    // Whose operation names the class learns why.
+    let of_cats = r#"{"classes": "cat", "zones": [{"name": "z", "polygon": [[0,0],[1,0],[1,1]]}]}"#;
+    let status = refusal(&host.options().with_configuration(of_cats)).await;
+    assert_eq!(status.code, GrpcCode::InvalidArgument, "{status:?}");
+    assert!(status.message.contains("no class 'cat'"), "{status:?}");
     host.stop().await;
 }
 

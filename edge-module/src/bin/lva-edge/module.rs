@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use lva_edge_module::flags::Verbosity;
 use lva_edge_module::service::{self, Signals};
 use lva_edge_module::{Config, EdgeModule, LogFormat, logs};
 
@@ -80,8 +81,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
     /// error, warn, info, debug or trace, or a filter such as info,lva_rtsp=debug.
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", conflicts_with_all = ["quiet", "verbose"])]
     log_level: Option<String>,
+    #[command(flatten)]
+    verbosity: Verbosity,
     /// Form of the log.
     #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
@@ -108,6 +111,7 @@ impl Args {
         set(&mut config.hub.token_life_seconds, &self.token_life);
         set(&mut config.events.file, &self.events);
         set(&mut config.log.level, &self.log_level);
+        set(&mut config.log.level, &self.verbosity.filter().map(str::to_owned));
         set(&mut config.log.format, &self.log_format);
         config.check()?;
         Ok(config)

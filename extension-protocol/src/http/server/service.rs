@@ -20,7 +20,7 @@ use crate::convert::TIMESCALE;
 use crate::counters::{count, count_many};
 use crate::credentials;
 use crate::http::picture_format;
-use crate::server::{Extension, ExtensionOpenError, Sample, SessionInfo, StreamError};
+use crate::server::{Extension, ExtensionOpenError, Sample, SessionInfo, StreamError, next_number};
 use crate::{FrameFormat, GraphIdentity};
 
 /// Failures of an extension in a row after which its session restarts.
@@ -275,7 +275,7 @@ impl<E: Extension> ServerState<E> {
     }
 
     async fn open(&self, name: Option<String>, format: FrameFormat) -> Result<OpenSession, HttpRejection> {
-        let number = self.sessions.next_number();
+        let number = next_number();
         let mut info = SessionInfo::new(format).with_configuration(&*self.options.configuration);
         info.number = number;
         info.identity = GraphIdentity::new(name.unwrap_or_default(), "");

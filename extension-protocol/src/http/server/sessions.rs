@@ -1,7 +1,6 @@
 //! The session of a request.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -66,7 +65,6 @@ pub(super) struct Sessions {
     named: Mutex<HashMap<String, Named>>,
     max: usize,
     idle: Duration,
-    last_number: AtomicU64,
 }
 
 struct Named {
@@ -89,13 +87,7 @@ impl Sessions {
             named: Mutex::default(),
             max,
             idle,
-            last_number: AtomicU64::new(0),
         }
-    }
-
-    /// A number for a new session, from 1.
-    pub(super) fn next_number(&self) -> u64 {
-        self.last_number.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// The slot of the session of this name.

@@ -77,7 +77,6 @@ pub(crate) fn run(data: &[u8], directory: &Path) {
         extension: ByFirstByte,
         options,
         counters: Arc::default(),
-        streams: AtomicU64::new(0),
         shutdown: watch::channel(false).1,
     };
     let run = all(&state, Bytes(rest), first / 2 % 8 == 0);
