@@ -49,6 +49,9 @@ pub(crate) fn read(value: Value, wanted: Wanted) -> Result<(Value, Form), Docume
     let mut form = Form::default();
     let mut value = envelope::unwrap(value, wanted, &mut form)?;
     members::rename(&mut value, &mut form);
+    if wanted == Wanted::Instance {
+        members::list_parameters(&mut value, &mut form);
+    }
     Ok((value, form))
 }
 

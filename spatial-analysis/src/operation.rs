@@ -445,6 +445,10 @@ fn members(text: &str, findings: &mut Vec<Finding>) -> Result<Object, OperationE
     }
     match parse(text, findings).map_err(|cause| OperationError::NotJson { cause })? {
         Value::Object(members) => Ok(members),
+        Value::Array(list) => match <[Value; 1]>::try_from(list) {
+            Ok([Value::Object(only)]) => Ok(only),
+            _ => Err(OperationError::NotAnObject),
+        },
         _ => Err(OperationError::NotAnObject),
     }
 }

@@ -218,6 +218,43 @@ fn without_spaces(text: &str, declared: &BTreeSet<String>) -> Option<(String, St
     first.map(|first| (mended, first))
 }
 
+/// Makes a list of the parameters of an instance that are an object: `{"rtspUrl": "…"}`, or with `{"value": …}` as resources have
+/// them.
+pub(super) fn list_parameters(value: &mut Value, form: &mut Form) {
+    let Some((properties, at)) = own_member(value, "", "properties") else {
+        return;
+    };
+    let Some((parameters, at)) = own_member(properties, &at, "parameters") else {
+        return;
+    };
+    let Value::Object(by_name) = parameters else {
+        return;
+    };
+    let mut list = Vec::with_capacity(by_name.len());
+    for (i, (name, value)) in std::mem::take(by_name).into_iter().enumerate() {
+        let here = format!("{at}/{i}");
+        let inner = value.as_object().and_then(|map| member(map, "value"));
+        let written = inner.map(|(key, _)| key.to_owned());
+        let value = inner.map_or(&value, |(_, value)| value).clone();
+        list.push(json!({"name": name, "value": value}));
+        for (member, written) in [("name", None), ("value", written)] {
+            form.renamed.insert(format!("{here}/{member}"), written);
+        }
+        form.renamed.insert(here, Some(name));
+    }
+    *parameters = Value::Array(list);
+    let message = "'parameters' is an object of names and values, and read as the list [{\"name\": …, \"value\": …}, …]";
+    form.note(form.written(&at), message);
+}
+
+/// A member with its pointer.
+fn own_member<'v>(value: &'v mut Value, at: &str, name: &str) -> Option<(&'v mut Value, String)> {
+    let map = value.as_object_mut()?;
+    let key = find(map, name)?;
+    let at = step(at, &key);
+    map.get_mut(&key).map(|value| (value, at))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// In the list of a node's inputs.

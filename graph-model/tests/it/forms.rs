@@ -246,6 +246,45 @@ fn spaces_of_translated_pages_are_left_out() {
 }
 
 #[test]
+fn parameters_of_an_instance_may_be_an_object() {
+    let plain = plaza_instance().to_value().clone();
+    let list = plain["properties"]["parameters"].as_array().unwrap();
+    let object = |of: fn(&Value) -> Value| -> Value {
+        let pairs = list.iter().map(|parameter| {
+            (
+                parameter["name"].as_str().unwrap().to_owned(),
+                of(&parameter["value"]),
+            )
+        });
+        with(plain.clone(), "/properties/parameters", pairs.collect())
+    };
+    for document in [object(Value::clone), object(|value| json!({"value": value}))] {
+        let instance = Instance::from_value(document).unwrap();
+        assert_eq!(instance.to_value(), &plain);
+        let resolved = resolve(&read(plaza()), &instance, Strictness::Open).unwrap();
+        let form = &resolved
+            .findings
+            .iter()
+            .find(|found| found.code == DiagnosticCode::OtherForm);
+        assert_eq!(form.unwrap().pointer, "/properties/parameters");
+    }
+    let wrong = with(object(Value::clone), "/properties/parameters/rate", json!("fast"));
+    let refused = resolve(
+        &read(plaza()),
+        &Instance::from_value(wrong).unwrap(),
+        Strictness::Open,
+    )
+    .unwrap_err();
+    assert!(
+        refused
+            .findings
+            .iter()
+            .any(|found| found.pointer == "/properties/parameters/rate"),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn members_of_a_program_s_own_nodes_keep_their_names() {
     let own = json!({"@type": "#Contoso.X", "name": "x", "inputs": [{"node_name": "camera"}], "node_name": "mine", "video_name": 1});
     let document = with(plaza(), "/properties/processors/3", own);

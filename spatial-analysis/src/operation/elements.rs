@@ -14,6 +14,9 @@ use super::kind::OperationKind;
 use super::members::{ELEMENTS, ENDS, LINE, Level, ZONE};
 use super::settings::{Settings, milliseconds};
 
+/// How often JSON may be quoted as a string.
+const MAX_QUOTED: usize = 3;
+
 /// Zones and lines, with what was ignored or looks unusual.
 pub(super) struct Elements {
     pub(super) zones: Vec<Zone>,
@@ -164,18 +167,19 @@ impl ElementReader {
         (zones, lines)
     }
 
-    /// A value, or the JSON inside a string: Video Analyzer and deployment manifests have it quoted.
-    fn unquoted(&mut self, place: &str, value: Value) -> Option<Value> {
-        let Value::String(text) = value else {
-            return Some(value);
-        };
-        match parse(&text, &mut self.warnings) {
-            Ok(inner) => Some(inner),
-            Err(error) => {
-                self.error(place, format!("not JSON: {error}"));
-                None
-            }
+    /// A value, or the JSON inside a string: Video Analyzer and deployment manifests have it quoted, and some tools once more.
+    fn unquoted(&mut self, place: &str, mut value: Value) -> Option<Value> {
+        for _ in 0..MAX_QUOTED {
+            let Value::String(text) = &value else { break };
+            value = match parse(text, &mut self.warnings) {
+                Ok(inner) => inner,
+                Err(error) => {
+                    self.error(place, format!("not JSON: {error}"));
+                    return None;
+                }
+            };
         }
+        Some(value)
     }
 
     /// Zones or lines with their places in the configuration.

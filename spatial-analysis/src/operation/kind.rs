@@ -38,7 +38,8 @@ impl FromStr for OperationKind {
     /// Reads a container's operation id, `cognitiveservices.vision.spatialanalysis-personcrossingpolygon`, with or without
     /// its prefix and the suffixes `.debug`, `.livevideoanalytics` and `.azurevideoanalyzer`.
     fn from_str(id: &str) -> Result<Self, Self::Err> {
-        let lower = id.trim().to_ascii_lowercase();
+        // Translated pages have spaces in it.
+        let lower: String = id.split_whitespace().collect::<String>().to_ascii_lowercase();
         let mut word = lower.strip_prefix("cognitiveservices.vision.").unwrap_or(&lower);
         while let Some((front, suffix)) = word.rsplit_once('.') {
             if !["debug", "livevideoanalytics", "azurevideoanalyzer"].contains(&suffix) {

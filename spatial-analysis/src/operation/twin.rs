@@ -39,11 +39,19 @@ pub(super) struct Twin {
 impl Twin {
     /// The operations; `None`: not a twin.
     pub(super) fn of(members: &Object) -> Option<Self> {
-        let (member, Value::Object(graphs)) = ["graphs", "operations"]
+        let (member, graphs) = ["graphs", "operations"]
             .into_iter()
-            .find_map(|member| Some((member, find(members, member)?)))?
-        else {
-            return None;
+            .find_map(|member| Some((member, find(members, member)?)))?;
+        let numbered: Object;
+        let graphs = match graphs {
+            Value::Object(graphs) => graphs,
+            // Without names, they have the names of their cameras alone.
+            Value::Array(list) => {
+                let named = list.iter().zip(1..);
+                numbered = named.map(|(graph, n)| (n.to_string(), graph.clone())).collect();
+                &numbered
+            }
+            _ => return None,
         };
         let mut twin = Self {
             member,

@@ -167,6 +167,7 @@ fn documents_around_a_twin_are_opened() {
     for document in [
         desired.clone(),
         quoted,
+        json!([desired]),
         layered.clone(),
         json!({"modulesContent": {"spatialAnalysis": layered}}),
         module.clone(),
@@ -189,6 +190,29 @@ fn documents_around_a_twin_are_opened() {
         );
         assert_eq!(read(&document).zone_names(), ["queue"]);
     }
+}
+
+#[test]
+fn operations_in_a_list_and_configurations_quoted_twice_are_read() {
+    let operation = |camera: &str| {
+        let quoted = json!(zone_with(json!({})).to_string()).to_string();
+        json!({"operationId": "cognitiveservices. vision. spatialanalysis-personcrossingpolygon",
+            "parameters": {"VIDEO_SOURCE_ID": camera, "SPACEANALYTICS_CONFIG": quoted}})
+    };
+    let list = json!({"graphs": [operation("one"), operation("two")]});
+    let all = Operation::all_from_twin(&list.to_string()).unwrap();
+    let cameras: Vec<_> = all
+        .iter()
+        .map(|(name, operation)| (name.as_str(), operation.source_id(), operation.zone_names()))
+        .collect();
+    assert_eq!(
+        cameras,
+        [
+            ("1", Some("one"), vec!["queue"]),
+            ("2", Some("two"), vec!["queue"])
+        ]
+    );
+    assert!(refused(&json!([1, 2])).contains("not an object"));
 }
 
 #[test]

@@ -105,6 +105,18 @@ async fn a_named_session_goes_on_over_connections_and_an_unnamed_one_is_the_conn
 }
 
 #[tokio::test]
+async fn sessions_of_all_listeners_have_numbers_of_their_own() {
+    let mut numbers = Vec::new();
+    for _ in 0..3 {
+        let host = Host::start(SessionCounter, HttpServerOptions::default()).await;
+        let (_, number, _) = session_of(&host.client("/"), 64).await;
+        numbers.push(number);
+    }
+    numbers.dedup();
+    assert!(numbers.len() == 3 && numbers.is_sorted(), "{numbers:?}");
+}
+
+#[tokio::test]
 async fn pictures_of_another_size_begin_the_session_anew() {
     let host = Host::start(SessionCounter, HttpServerOptions::default()).await;
     let client = host.client("/?stream=door");
