@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, Severity};
-use crate::document::{DocumentError, member, members_of};
+use crate::document::{DocumentError, member, members_of, step};
 
 /// Reads a document as a manifest, or as its template, and reports another form.
 pub(super) fn read(
@@ -21,18 +21,24 @@ pub(super) fn read(
             message: message.to_owned(),
         });
     };
+    let only = value
+        .as_array_mut()
+        .and_then(|list| <&mut [Value; 1]>::try_from(&mut list[..]).ok());
+    if let Some([only]) = only {
+        value = only.take();
+    }
     let map = members_of(&value, what, "with 'modulesContent'")?;
     if !map.contains_key("modulesContent") {
-        // What the hub and its tools return around the modules.
-        if map
-            .get("content")
-            .is_some_and(|content| content.get("modulesContent").is_some())
+        // What the hub and its tools have around the modules: a deployment, a call.
+        let mut around = map.iter();
+        let holds = |inner: &Value| inner.get("modulesContent").is_some();
+        if let Some(name) = around
+            .find(|(_, inner)| holds(inner))
+            .map(|(name, _)| name.clone())
         {
-            note(
-                "/content",
-                "the deployment in 'content' is read: the members beside it are left out",
-            );
-            let content = value.get_mut("content").map(Value::take).unwrap_or_default();
+            let message = format!("the deployment in '{name}' is read: the members beside it are left out");
+            note(&step("", &name), &message);
+            let content = value.get_mut(&name).map(Value::take).unwrap_or_default();
             let mut plain = json!({"modulesContent": content.get("modulesContent")});
             // The marker of a template counts wherever it stands.
             if let (Some(plain), Some(marker)) = (plain.as_object_mut(), value.get("$schema-template")) {
@@ -48,6 +54,15 @@ pub(super) fn read(
         } else {
             refuse_others(map, what)?;
         }
+    }
+    if let Some(modules) = value.get_mut("modulesContent")
+        && let Some(inner) = modules.as_str().and_then(|text| serde_json::from_str(text).ok())
+    {
+        note(
+            "/modulesContent",
+            "'modulesContent' is a string, and the JSON in it is read",
+        );
+        *modules = inner;
     }
     let modules = value.get_mut("modulesContent").and_then(Value::as_object_mut);
     for (name, module) in modules.into_iter().flatten() {

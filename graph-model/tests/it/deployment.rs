@@ -499,6 +499,9 @@ fn deployments_as_tools_return_them_are_manifests() {
         json!({"id": "x", "content": plain, "targetCondition": ""}),
         modules.clone(),
         json!({"modulesContent": nested}),
+        json!({"status": 200, "payload": plain}),
+        json!([{"deployment": plain}]),
+        json!({"modulesContent": modules.to_string()}),
     ] {
         let template = DeploymentTemplate::from_slice(document.to_string().as_bytes()).unwrap();
         let made = template.generate(ManifestOptions::new("amd64"));
