@@ -22,7 +22,7 @@ use lva_graph_runtime::check_graph;
 /// before it activates the instance: what is ok here is activated.
 ///
 /// A topology is also read in a method call, in its answer, in a wrapper with other documents, in a template of Azure Resource
-/// Manager, and with members as the Python packages write them. A line "info" reports how.
+/// Manager, with members as the Python packages write them, and with the spaces of translated pages. A line "info" reports how.
 ///
 /// A JSON Schema for editors is in graph-model/schema/topology.schema.json.
 #[derive(Debug, Parser)]
