@@ -90,7 +90,7 @@ fn topology_name(properties: &Map<String, Value>) -> Option<&Value> {
 fn inner(value: &mut Value, wanted: Wanted, form: &mut Form) -> Result<Option<Value>, DocumentError> {
     if let Value::Array(list) = value {
         // Of several such documents, none is meant more than another.
-        let is_only = list.len() == 1;
+        let (count, is_only) = (list.len(), list.len() == 1);
         let mut found = list
             .iter_mut()
             .enumerate()
@@ -104,6 +104,7 @@ fn inner(value: &mut Value, wanted: Wanted, form: &mut Form) -> Result<Option<Va
                 }
                 Some(item.take())
             }
+            (Some(_), Some(_)) => return Err(one_of(wanted, count)),
             _ => None,
         });
     }
@@ -145,11 +146,7 @@ fn inner(value: &mut Value, wanted: Wanted, form: &mut Form) -> Result<Option<Va
         && let Some(Value::Array(list)) = map.get_mut(&name)
     {
         if list.len() > 1 {
-            return Err(other_document(
-                wanted,
-                format!("a list of {} objects", list.len()),
-                "save one of them in a file of its own",
-            ));
+            return Err(one_of(wanted, list.len()));
         }
         if let Some(only @ Value::Object(_)) = list.first_mut() {
             let only = only.take();
@@ -341,6 +338,15 @@ fn refuse_others(map: &Map<String, Value>, wanted: Wanted) -> Result<(), Documen
         }
     }
     Ok(())
+}
+
+/// A list of several documents.
+fn one_of(wanted: Wanted, count: usize) -> DocumentError {
+    other_document(
+        wanted,
+        format!("a list of {count} objects"),
+        "save one of them in a file of its own",
+    )
 }
 
 fn other_document(wanted: Wanted, found: String, remedy: &'static str) -> DocumentError {

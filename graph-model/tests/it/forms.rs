@@ -343,6 +343,7 @@ fn another_document_is_named_with_what_to_do() {
             "an operation that names a file ('topologyUrl')",
         ),
         (json!({"value": [plaza(), street()]}), "a list of 2 objects"),
+        (json!([plaza(), street()]), "a list of 2 objects"),
         (
             json!({"resources": []}),
             "without mediaGraphs or graphTopologies or pipelineTopologies",
