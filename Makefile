@@ -3,8 +3,10 @@
 .DEFAULT_GOAL := help
 # A slice of them: make test-topologies SLICE=1/4
 SLICE ?= 1/1
+# Of each fuzz target: make fuzz MINUTES=10
+MINUTES ?= 1
 
-.PHONY: help demo demo-module test test-topologies test-cycles packages lint format doc readme snippets crates bench
+.PHONY: help demo demo-module fuzz test test-topologies test-cycles packages lint format doc readme snippets crates bench
 
 help: ## show this help
 	@echo 'Live Video Analytics in Rust'
@@ -27,6 +29,9 @@ test-topologies: packages ## run every published topology with a simulated camer
 test-cycles: packages ## activate and deactivate an instance 1,000 times; memory, threads and files stay flat (minutes)
 	cargo test --release --package lva-graph-runtime --test cycles -- --ignored --nocapture
 
+fuzz: packages ## run every fuzz target for MINUTES each, with nightly and cargo-fuzz, and print a table
+	@scripts/fuzz.sh $$(($(MINUTES) * 60))
+
 demo: packages ## the whole chain on the demo clip; make demo ARGS="--seconds 75 --pretty"
 	cargo run --release --example spatial-analysis -- $(ARGS)
 
@@ -36,12 +41,13 @@ demo-module: packages ## lva-edge, the module that a site installs, with the dem
 packages: ## install the system packages that are missing (asks sudo where needed)
 	@scripts/install-packages.sh
 
-lint: ## format, layers, circles, errors, names, clippy with warnings denied, snippets of documents
+lint: ## format, layers, circles, errors, names, promises, clippy with warnings denied, snippets of documents
 	cargo fmt --all --check
 	scripts/check-layers.sh
 	scripts/check-cycles.py
 	scripts/check-errors.py
 	scripts/check-names.py
+	scripts/check-security.py
 	scripts/clippy.sh
 	scripts/check-snippets.py
 

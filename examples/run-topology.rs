@@ -195,7 +195,10 @@ async fn play(
         Box::new(listener.clone()),
     ];
     let absolute = args.absolute_directories || values.values().any(|value| value.starts_with('/'));
-    let options = RuntimeOptions::new(&args.recordings).with_absolute_directories(absolute);
+    let mut options = RuntimeOptions::new(&args.recordings);
+    if absolute {
+        options = options.with_recordings_also_under("/");
+    }
     let module = Module::new(options, sinks);
     let active = Cell::new(false);
     let running = async {

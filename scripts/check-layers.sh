@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 layers='
 lva-media-types         -1  -
 lva-client-transport    -1  lva-media-types
+lva-server-transport    -1  -
 lva-bitstream           -1  lva-media-types
 lva-graph-model         0   lva-media-types
 lva-inference-schema    0   lva-media-types
@@ -18,9 +19,9 @@ lva-framing             0   lva-media-types,lva-bitstream
 lva-recording           0   lva-media-types,lva-bitstream
 lva-inference           0   lva-media-types
 lva-zones               1   lva-media-types,lva-inference-schema
-lva-extension-protocol  1   lva-media-types,lva-client-transport,lva-inference-schema
+lva-extension-protocol  1   lva-media-types,lva-client-transport,lva-server-transport,lva-inference-schema
 lva-onvif               1   lva-media-types,lva-client-transport
-lva-rtsp-simulator      1   lva-media-types,lva-bitstream
+lva-rtsp-simulator      1   lva-media-types,lva-bitstream,lva-server-transport
 lva-spatial-analysis    2   lva-media-types,lva-inference,lva-inference-schema,lva-zones,lva-extension-protocol
 lva-graph-runtime       2   lva-media-types,lva-client-transport,lva-graph-model,lva-inference-schema,lva-rtsp,lva-framing,lva-recording,lva-zones,lva-extension-protocol,lva-onvif
 lva-edge-module         4   below
@@ -33,6 +34,7 @@ never='
 lva-media-types         --all-features         bytes,serde,tokio,tonic,ffmpeg-sys-next,retina
 lva-bitstream           --all-features         bytes,serde,tokio,tonic,ffmpeg-sys-next,retina
 lva-client-transport    --all-features         tonic,ffmpeg-sys-next,retina
+lva-server-transport    --all-features         serde,tonic,ffmpeg-sys-next,retina
 lva-graph-model         --all-features         tokio,tonic,ffmpeg-sys-next,retina
 lva-inference-schema    --all-features         tokio,tonic,ffmpeg-sys-next,retina
 lva-zones               --all-features         tokio,tonic,ffmpeg-sys-next,retina

@@ -64,6 +64,8 @@ pub struct ModuleConfig {
     pub data: PathBuf,
     /// Directory for clips and recordings.
     pub recordings: PathBuf,
+    /// Further folders that file sinks may write to.
+    pub allow_recordings_under: Vec<PathBuf>,
     /// Seconds that completing clips may take at a stop.
     pub stop_seconds: u64,
 }
@@ -82,6 +84,7 @@ impl Default for ModuleConfig {
             device: "device".into(),
             data: "lva-edge-data".into(),
             recordings: "recordings".into(),
+            allow_recordings_under: Vec::new(),
             stop_seconds: 15,
         }
     }

@@ -299,6 +299,8 @@ impl EdgeModule {
     pub fn builder(config: Config) -> EdgeModuleBuilder {
         let registry = RegistryOptions::default().with_page_bytes(PAGE_BYTES);
         let runtime = RuntimeOptions::new(&config.module.recordings).with_registry(registry);
+        let folders = config.module.allow_recordings_under.iter();
+        let runtime = folders.fold(runtime, RuntimeOptions::with_recordings_also_under);
         EdgeModuleBuilder {
             config,
             runtime,

@@ -155,5 +155,5 @@ fn failed(message: String) -> MethodResponse {
 
 /// A caller's text for the log: without control characters, and short.
 fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(100).collect()
+    lva_media_types::clean_text(text, 100)
 }

@@ -12,11 +12,16 @@ use crate::edge_module::EdgeModule;
 /// Exit code after a second signal, as shells report SIGINT.
 const INTERRUPTED: u8 = 130;
 
+/// SIGXFSZ of Linux, which ends a process that writes beyond its limit for files (`RLIMIT_FSIZE`) unless it is handled.
+const FILE_TOO_LARGE: i32 = 25;
+
 /// SIGTERM and Ctrl-C.
 #[derive(Debug)]
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// Handled by doing nothing: the write fails with an error, as on a full disk.
+    _file_too_large: Signal,
 }
 
 impl Signals {
@@ -29,6 +34,7 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            _file_too_large: signal(SignalKind::from_raw(FILE_TOO_LARGE))?,
         })
     }
 

@@ -8,6 +8,10 @@ use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 
 const HEADER: &str = "x-ms-authentication";
 
+/// The message to a caller without them.
+pub(crate) const MISSING: &str =
+    "x-ms-authentication is missing or wrong: send Basic and the base64 of user:password";
+
 /// Adds the credentials to the metadata of a call.
 pub(crate) fn write(credentials: &Credentials, metadata: &mut MetadataMap) {
     // Base64 and a space are always valid in a header.

@@ -10,10 +10,12 @@
 //! | `sequence` | sequence numbers of a peer's messages (sans I/O) |
 //! | `service` | the gRPC service: admission of streams |
 //! | `host` | sockets and shutdown |
+//! | `connection` | connections within limits, and the requests on them |
 //! | `side_services` | health and reflection |
 //! | `stats` | counters |
 
 mod blocking;
+mod connection;
 mod extension;
 mod host;
 mod options;

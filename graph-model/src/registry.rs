@@ -7,6 +7,7 @@ mod options;
 mod outcome;
 mod page;
 mod saved;
+mod secrets;
 mod states;
 mod topologies;
 

@@ -21,7 +21,7 @@ use crate::options::RuntimeOptions;
 use crate::panics::failpoint;
 use crate::plan::Plan;
 use crate::rate_limiter::RateLimiter;
-use crate::record::{RecorderContext, Recorders, RecoveredClips};
+use crate::record::{RecorderContext, Recorders, RecordingFolders, RecoveredClips};
 use crate::stats::{Counters, DropReason, Drops, InstanceStats};
 use crate::thread::Worker;
 
@@ -129,8 +129,7 @@ impl Prepared {
         let context = RecorderContext {
             topology: graph.topology_name().to_owned(),
             instance: graph.instance_name().to_owned(),
-            root: options.recordings.clone(),
-            absolute_directories: options.absolute_directories,
+            folders: RecordingFolders::new(options.recordings.clone(), &options.recordings_also_under),
             emitter: emitter.clone(),
             budget: budget.clone(),
             recovered,

@@ -17,7 +17,7 @@ use crate::node::{Factories, NodeFactory};
 #[derive(Debug, Clone)]
 pub struct RuntimeOptions {
     pub(crate) recordings: PathBuf,
-    pub(crate) absolute_directories: bool,
+    pub(crate) recordings_also_under: Vec<PathBuf>,
     pub(crate) module: String,
     pub(crate) registry: RegistryOptions,
     pub(crate) camera_reconnect: ReconnectPolicy,
@@ -34,13 +34,14 @@ pub struct RuntimeOptions {
 
 impl RuntimeOptions {
     /// Recordings go into this directory, which is created with the first one: assets to `DIRECTORY/ASSET/…mp4`, files to the
-    /// topology's own directory, which is relative to this one unless it is absolute
-    /// ([`with_absolute_directories`](Self::with_absolute_directories)). The cache path of an asset sink is not
-    /// used, because nothing is uploaded.
+    /// topology's own directory. That one is below this directory too: a relative one as it is, an absolute one such as
+    /// `/var/media` as `DIRECTORY/var/media`, unless it is in a folder that is
+    /// [allowed](Self::with_recordings_also_under). The cache path of an asset sink is not used, because nothing is
+    /// uploaded.
     pub fn new(recordings: impl Into<PathBuf>) -> Self {
         Self {
             recordings: recordings.into(),
-            absolute_directories: true,
+            recordings_also_under: Vec::new(),
             module: "lvaEdge".to_owned(),
             registry: RegistryOptions::default(),
             camera_reconnect: ReconnectPolicy::default(),
@@ -56,11 +57,12 @@ impl RuntimeOptions {
         }
     }
 
-    /// Whether file sinks write to an absolute `baseDirectoryPath`, as the contract has it. Default true. With false, it counts
-    /// from the directory of all recordings, and a log line reports that.
+    /// File sinks whose absolute `baseDirectoryPath` is in this folder write there, as the contract has it. May be called
+    /// several times; `/` allows every folder. Default: none, and an absolute path counts from the directory of all
+    /// recordings, which a log line reports.
     #[must_use]
-    pub fn with_absolute_directories(mut self, allowed: bool) -> Self {
-        self.absolute_directories = allowed;
+    pub fn with_recordings_also_under(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.recordings_also_under.push(folder.into());
         self
     }
 

@@ -19,6 +19,7 @@ use self::keyframes::KeyframeWatch;
 use self::preview::PreviewInput;
 pub(crate) use self::recorders::Recorders;
 pub(crate) use self::recovery::RecoveredClips;
+pub(crate) use self::store::RecordingFolders;
 use self::store::{PatternContext, Store};
 use crate::budget::Budget;
 use crate::emitter::{EventEmitter, NodeReporter};
@@ -50,10 +51,7 @@ const EARLY_SIGNALS: usize = 64;
 pub(crate) struct RecorderContext {
     pub(crate) topology: String,
     pub(crate) instance: String,
-    /// The directory of all recordings.
-    pub(crate) root: PathBuf,
-    /// File sinks may write elsewhere.
-    pub(crate) absolute_directories: bool,
+    pub(crate) folders: RecordingFolders,
     pub(crate) emitter: EventEmitter,
     pub(crate) budget: Budget,
     pub(crate) recovered: RecoveredClips,
@@ -75,11 +73,11 @@ fn start(plan: RecordingPlan, context: &RecorderContext) -> io::Result<(Recorder
         topology: context.topology.clone(),
         instance: context.instance.clone(),
         clock: emitter.clock().clone(),
-        absolute_directories: context.absolute_directories,
+        folders: context.folders.clone(),
     };
-    store::warn_of_moved_directory(&plan, &patterns, &context.root);
+    store::warn_of_moved_directory(&plan, &patterns);
     let (root, budget, recovered) = (
-        context.root.clone(),
+        context.folders.root().to_owned(),
         context.budget.clone(),
         context.recovered.clone(),
     );
@@ -246,7 +244,7 @@ impl RecorderThread {
     /// The directory that holds all files of this sink.
     fn root_dir(&self) -> PathBuf {
         match &self.plan.target {
-            RecordingTarget::Files(sink) => store::root_dir(sink, &self.patterns, &self.root),
+            RecordingTarget::Files(sink) => store::root_dir(sink, &self.patterns),
             RecordingTarget::Asset(_) | RecordingTarget::Video(_) => self.root.clone(),
         }
     }
@@ -281,7 +279,7 @@ impl RecorderThread {
         if let Some(recorder) = &mut self.recorder {
             return recorder.set_tracks(tracks);
         }
-        let store = Store::new(&self.plan, &self.patterns, &self.root);
+        let store = Store::new(&self.plan, &self.patterns);
         let Some(gate) = &self.plan.gate else {
             self.recorder = Some(Recorder::continuous(tracks, store));
             return Vec::new();

@@ -26,6 +26,7 @@ mod credentials;
 pub mod limits;
 mod pixel_format;
 mod scale_mode;
+mod text;
 mod time;
 
 pub use bounding_box::{BoundingBox, Detection};
@@ -33,4 +34,5 @@ pub use codec::VideoCodec;
 pub use credentials::{Credentials, SecretString};
 pub use pixel_format::{Alpha, PixelFormat, PixelLayout, PixelPlane, UnknownPixelFormat};
 pub use scale_mode::ScaleMode;
+pub use text::{clean_text, masked_address};
 pub use time::MediaTime;

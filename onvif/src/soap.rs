@@ -117,8 +117,7 @@ fn parse_fault(fault: &Element) -> Fault {
 
 /// A device's string as one line of bounded length.
 pub(crate) fn one_line(text: &str) -> String {
-    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    plain.take(MAX_CHARS).collect::<String>().trim().to_owned()
+    lva_media_types::clean_text(text, MAX_CHARS).trim().to_owned()
 }
 
 #[cfg(test)]

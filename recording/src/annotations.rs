@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use crate::beneath::new_file;
 use crate::error::ClipError;
 use crate::files::annotations_path;
 
@@ -41,7 +42,7 @@ impl AnnotationFile {
         let file = match &mut self.file {
             Some(file) => file,
             None => {
-                let opened = OpenOptions::new().append(true).create(true).open(&self.path)?;
+                let opened = new_file().append(true).create(true).open(&self.path)?;
                 self.bytes = opened.metadata()?.len();
                 self.file.insert(opened)
             }

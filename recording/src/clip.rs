@@ -13,6 +13,7 @@ use ffmpeg_next::{Packet, Rational, packet};
 use lva_media_types::VideoCodec;
 
 use crate::annotations::AnnotationFile;
+use crate::beneath::Boundaries;
 use crate::error::ClipError;
 use crate::finish::{complete, publish, silence_ffmpeg};
 use crate::report::ClipReport;
@@ -36,6 +37,7 @@ pub(crate) struct Timeline {
 #[derive(Debug, Default)]
 pub(crate) struct ClipSettings<'a> {
     pub(crate) owner: &'a str,
+    pub(crate) boundaries: Boundaries,
     pub(crate) segment: bool,
     /// `None`: the first picture is time 0.
     pub(crate) timeline: Option<Timeline>,
@@ -96,7 +98,7 @@ impl ClipWriter {
         start_90k: u64,
         settings: &ClipSettings<'_>,
     ) -> Result<Self, ClipError> {
-        let (path, part, file) = create_file(path)?;
+        let (path, part, file) = create_file(path, &settings.boundaries)?;
         Self::on_file(file, path, part, tracks, start_90k, settings)
     }
 

@@ -1,9 +1,11 @@
 //! Names of the files next to a clip, and writing them as a whole.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+use crate::beneath::new_file;
 
 /// Suffix of an unfinished file.
 pub(crate) const UNFINISHED_SUFFIX: &str = ".part";
@@ -33,7 +35,11 @@ pub(crate) fn annotations_path(clip: &Path) -> PathBuf {
 /// Replaces a file's content as a whole. Not synced to disk: the content can be made again.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let part = unfinished(path);
-    let written = File::create(&part)
+    let written = new_file()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&part)
         .and_then(|mut file| file.write_all(content))
         .and_then(|()| fs::rename(&part, path));
     if written.is_err() {

@@ -72,11 +72,15 @@
 
 mod annex_b;
 mod annotations;
+mod beneath;
 mod clip;
 mod error;
 mod files;
 mod finish;
 mod fragments;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod index;
 mod naming;

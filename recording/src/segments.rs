@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use lva_media_types::MediaTime;
 
 use crate::annotations::AnnotationFile;
+use crate::beneath::Boundaries;
 use crate::clip::{ClipSettings, ClipWriter, Timeline};
 use crate::error::ClipError;
 use crate::index::{IndexedFile, RecordingIndex, RetentionPolicy, StoreStats};
@@ -119,6 +120,7 @@ pub struct SegmentDirectory {
     naming: Naming,
     options: SegmentOptions,
     owner: String,
+    boundaries: Boundaries,
     index: Option<RecordingIndex>,
     heading: Heading,
     /// Held during a recording.
@@ -149,6 +151,7 @@ impl SegmentDirectory {
             naming: Box::new(naming),
             options,
             owner: String::new(),
+            boundaries: Boundaries::default(),
             index: None,
             heading: Heading::default(),
             lock: None,
@@ -164,6 +167,13 @@ impl SegmentDirectory {
     #[must_use]
     pub fn with_owner(mut self, owner: impl Into<String>) -> Self {
         self.owner = owner.into();
+        self
+    }
+
+    /// Folders below which the recordings stay, whatever the names say and wherever links lead. Default: every folder.
+    #[must_use]
+    pub fn with_boundaries(mut self, folders: Vec<PathBuf>) -> Self {
+        self.boundaries = Boundaries::new(folders);
         self
     }
 
@@ -186,7 +196,7 @@ impl SegmentDirectory {
         }
         self.index = None;
         let failed = ClipError::create(directory);
-        fs::create_dir_all(directory).map_err(failed)?;
+        self.boundaries.make_directory(directory).map_err(failed)?;
         if self.lock.is_none() {
             self.lock = Some(lock(directory)?);
         }
@@ -279,6 +289,7 @@ impl ClipStore for SegmentDirectory {
             directory,
             tracks: tracks.clone(),
             owner: self.owner.clone(),
+            boundaries: self.boundaries.clone(),
             length: self.options.length,
             current: None,
             closing: None,
@@ -364,6 +375,7 @@ pub struct SegmentedClip {
     directory: PathBuf,
     tracks: Tracks,
     owner: String,
+    boundaries: Boundaries,
     length: u64,
     current: Option<ClipWriter>,
     /// The previous segment, while audio of it may arrive, and where it ends.
@@ -381,6 +393,7 @@ impl SegmentedClip {
             .join(format!("{}.mp4", precise_date_time(start_90k)));
         let settings = ClipSettings {
             owner: &self.owner,
+            boundaries: self.boundaries.clone(),
             segment: true,
             timeline,
         };

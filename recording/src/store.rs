@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use lva_media_types::MediaTime;
 
 use crate::annotations::AnnotationFile;
+use crate::beneath::Boundaries;
 use crate::clip::{ClipSettings, ClipWriter};
 use crate::error::ClipError;
 use crate::files::finished;
@@ -160,6 +161,7 @@ type Naming = Box<dyn FnMut(&NewClip) -> Result<PathBuf, ClipError> + Send>;
 pub struct ClipDirectory {
     naming: Naming,
     owner: String,
+    boundaries: Boundaries,
     root: Option<PathBuf>,
     is_recovered: bool,
     maximum_bytes: Option<u64>,
@@ -183,6 +185,7 @@ impl ClipDirectory {
         Self {
             naming: Box::new(naming),
             owner: String::new(),
+            boundaries: Boundaries::default(),
             root: None,
             is_recovered: false,
             maximum_bytes: None,
@@ -197,6 +200,13 @@ impl ClipDirectory {
     #[must_use]
     pub fn with_owner(mut self, owner: impl Into<String>) -> Self {
         self.owner = owner.into();
+        self
+    }
+
+    /// Folders below which the clips stay, whatever the names say and wherever links lead. Default: every folder.
+    #[must_use]
+    pub fn with_boundaries(mut self, folders: Vec<PathBuf>) -> Self {
+        self.boundaries = Boundaries::new(folders);
         self
     }
 
@@ -275,6 +285,7 @@ impl ClipStore for ClipDirectory {
         }
         let settings = ClipSettings {
             owner: &self.owner,
+            boundaries: self.boundaries.clone(),
             ..ClipSettings::default()
         };
         ClipWriter::create_with(&(self.naming)(new)?, tracks, new.start_90k, &settings)

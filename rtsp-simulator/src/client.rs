@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use lva_server_transport::{Connection, RequestInProgress};
+use rtsp_types::StatusCode;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -29,6 +31,13 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Least interval of RFC 3550 section 6.2.
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Both ends of a connection.
+pub(crate) struct Ends {
+    pub(crate) local: IpAddr,
+    pub(crate) peer: IpAddr,
+    pub(crate) connection: Connection,
+}
+
 /// The connection is over.
 struct End;
 
@@ -46,6 +55,8 @@ struct Playing {
     rtp_offset: u32,
     resets_done: u64,
     planned_reset_done: bool,
+    /// A connection that plays is in use.
+    _in_use: RequestInProgress,
 }
 
 pub(crate) struct Client {
@@ -56,9 +67,7 @@ pub(crate) struct Client {
     faults: Faults,
     playing: Option<Playing>,
     datagrams: bool,
-    /// Both ends' addresses, for UDP.
-    local: IpAddr,
-    peer: IpAddr,
+    ends: Ends,
     /// By the port of RTP.
     ports: HashMap<u16, PortPair>,
 }
@@ -68,7 +77,7 @@ impl Client {
     pub(crate) async fn serve(
         (mut reader, writer): (BoxedReader, BoxedWriter),
         mut buffer: Vec<u8>,
-        (local, peer): (IpAddr, IpAddr),
+        ends: Ends,
         datagrams: bool,
         shared: Arc<Shared>,
         control: watch::Receiver<Control>,
@@ -96,8 +105,7 @@ impl Client {
             writer,
             faults,
             playing: None,
-            local,
-            peer,
+            ends,
             ports: HashMap::new(),
         };
 
@@ -135,12 +143,18 @@ impl Client {
     }
 
     async fn request(&mut self, request: &rtsp_types::Request<Vec<u8>>) -> Result<(), End> {
+        let _in_progress = self.ends.connection.begin_request();
         let file = match self.session.file_of(request) {
             None => Lookup::NotRequested,
             Some(file) => {
                 let shared = Arc::clone(&self.shared);
+                let turn = shared.library.turn(&file).lock_owned().await;
                 // On a blocking thread: reading blocks, and the box reader may panic on a broken file.
-                match tokio::task::spawn_blocking(move || shared.library.load(&file)).await {
+                let reading = move || {
+                    let _turn = turn;
+                    shared.library.load(&file)
+                };
+                match tokio::task::spawn_blocking(reading).await {
                     Ok(None) => Lookup::Missing,
                     Ok(Some(Ok(clip))) => Lookup::Found(clip),
                     Ok(Some(Err(error))) => Lookup::Broken(error),
@@ -150,7 +164,7 @@ impl Client {
         };
         let before = self.session.rejected();
         let pair = match self.datagrams && self.session.wants_ports(request) {
-            true => PortPair::bind(self.local).await,
+            true => PortPair::bind(self.ends.local).await,
             false => None,
         };
         let ports = pair.as_ref().map(PortPair::numbers);
@@ -167,6 +181,14 @@ impl Client {
                 .any(|c| matches!(c.route, Route::Udp { server, .. } if server.0 == *port))
         });
         let rejected = self.session.rejected() - before;
+        // OPTIONS is answered without credentials too.
+        let shows_credentials =
+            self.shared.options.credentials.is_none() || *request.method() != rtsp_types::Method::Options;
+        match rejected {
+            0 if response.status() == StatusCode::Ok && shows_credentials => self.ends.connection.vouch(),
+            0 => {}
+            _ => self.ends.connection.refuse(),
+        }
         self.shared
             .count(|counters| counters.rejected_credentials += rejected);
         let mut bytes = Vec::new();
@@ -223,6 +245,7 @@ impl Client {
             rtp_offset: 0,
             resets_done: self.control.borrow().resets,
             planned_reset_done: false,
+            _in_use: self.ends.connection.begin_request(),
         });
     }
 
@@ -309,7 +332,7 @@ impl Client {
                         Route::Interleaved(rtp) => interleave(&mut out, rtp + 1, &report),
                         Route::Udp { client, server } => {
                             if let Some(pair) = self.ports.get(&server.0) {
-                                pair.send_rtcp(&report, (self.peer, client.1).into());
+                                pair.send_rtcp(&report, (self.ends.peer, client.1).into());
                             }
                         }
                     }
@@ -335,7 +358,7 @@ impl Client {
                             let sent = self
                                 .ports
                                 .get(&server.0)
-                                .is_some_and(|pair| pair.send_rtp(packet, (self.peer, client.0).into()));
+                                .is_some_and(|pair| pair.send_rtp(packet, (self.ends.peer, client.0).into()));
                             unsent += u64::from(!sent);
                         }
                     };

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lva_server_transport::GuardedStream;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::debug;
 
-use crate::client::{BoxedReader, BoxedWriter, Client};
+use crate::client::{BoxedReader, BoxedWriter, Client, Ends};
 use crate::state::{Control, Shared};
 use crate::tunnel;
 
@@ -17,16 +18,23 @@ use crate::tunnel;
 const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, control: watch::Receiver<Control>) {
-    // Small writes of media should leave at once; the connection works without this option too.
-    let _ = stream.set_nodelay(true);
-    let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr()) else {
+pub(crate) async fn serve(
+    stream: GuardedStream<TcpStream>,
+    shared: Arc<Shared>,
+    control: watch::Receiver<Control>,
+) {
+    let socket = stream.socket();
+    let (Ok(local), Ok(peer)) = (socket.local_addr(), socket.peer_addr()) else {
         return;
     };
-    let ends = (local.ip(), peer.ip());
+    let ends = Ends {
+        local: local.ip(),
+        peer: peer.ip(),
+        connection: stream.connection().clone(),
+    };
     let (mut reader, writer): (BoxedReader, BoxedWriter) = match &shared.options.tls {
         None => {
-            let (reader, writer) = stream.into_split();
+            let (reader, writer) = tokio::io::split(stream);
             (Box::new(reader), Box::new(writer))
         }
         Some(tls) => match timeout(FIRST_BYTES_TIMEOUT, tls.acceptor().accept(stream)).await {

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
 use percent_encoding::percent_decode_str;
+use tokio::sync::Mutex as AsyncMutex;
 
 use crate::media::{Clip, MediaError};
 
@@ -50,6 +51,7 @@ impl Resource {
 pub(crate) struct Library {
     root: PathBuf,
     cache: Mutex<HashMap<PathBuf, Cached>>,
+    reading: Mutex<HashMap<PathBuf, Weak<AsyncMutex<()>>>>,
 }
 
 /// A clip and its file's time of modification.
@@ -65,7 +67,20 @@ impl Library {
         Ok(Self {
             root,
             cache: Mutex::default(),
+            reading: Mutex::default(),
         })
+    }
+
+    /// The lock under which a file is read: whoever wants the same file waits for it, and nobody else does.
+    pub(crate) fn turn(&self, file: &Path) -> Arc<AsyncMutex<()>> {
+        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        reading.retain(|_, turn| turn.strong_count() > 0);
+        if let Some(turn) = reading.get(file).and_then(Weak::upgrade) {
+            return turn;
+        }
+        let turn = Arc::default();
+        reading.insert(file.to_owned(), Arc::downgrade(&turn));
+        turn
     }
 
     /// The clip of a file; `None` if the directory has no such file. Blocks.
@@ -77,13 +92,15 @@ impl Library {
             return None;
         }
         let modified = metadata.modified().ok();
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, clip)) = cache.get(&path)
+        let cache = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, clip)) = cache().get(&path)
             && *known == modified
         {
             return Some(Ok(Arc::clone(clip)));
         }
+        // Not under the lock: a broken file may take long.
         Some(Clip::read(&path).map(|clip| {
+            let mut cache = cache();
             if cache.len() >= MAX_CACHED {
                 cache.clear();
             }

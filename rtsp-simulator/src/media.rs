@@ -3,6 +3,7 @@
 mod fragments;
 mod matroska;
 mod mp4;
+mod reader;
 
 use std::path::Path;
 
@@ -301,6 +302,17 @@ mod tests {
         ] {
             assert!(Clip::parse(Bytes::from_static(data)).is_err(), "{data:?}");
         }
+    }
+
+    /// A box of length 0 in a movie box, which its reader would look at for ever.
+    #[test]
+    fn a_file_whose_structure_leads_round_in_circles_is_rejected() {
+        let inner = b"\0\0\0\0free";
+        let mut data = 16_u32.to_be_bytes().to_vec();
+        data.extend_from_slice(b"moov");
+        data.extend_from_slice(inner);
+        let error = Clip::parse(Bytes::from(data)).unwrap_err();
+        assert!(error.to_string().contains("circles"), "{error}");
     }
 
     proptest! {

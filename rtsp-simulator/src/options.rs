@@ -82,7 +82,8 @@ impl SimulatorOptions {
         self
     }
 
-    /// Most concurrent connections; further ones are closed at once and counted. Default 64; each takes about 100 KiB.
+    /// Most concurrent connections. A further one gets the place of the oldest on which no request has succeeded, then of
+    /// one that has been unused for 30 s; else it is closed at once and counted. Default 64; each takes about 100 KiB.
     pub fn with_max_clients(mut self, clients: usize) -> Self {
         self.max_clients = clients.max(1);
         self

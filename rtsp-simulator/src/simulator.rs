@@ -3,11 +3,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lva_server_transport::{ConnectionLimits, ConnectionStatsReader, GuardedListener};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use crate::connection;
 use crate::faults::Faults;
@@ -15,10 +16,11 @@ use crate::files::Library;
 use crate::options::SimulatorOptions;
 use crate::state::{Control, Shared, SimulatorCounters};
 
+/// Time for a client's first request, and for the next one while it does not play.
+const FIRST_REQUEST: Duration = Duration::from_secs(10);
+const IDLE: Duration = Duration::from_secs(60);
 /// How long connections may take to end at a shutdown before they are closed.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
-/// Wait after an error of `accept`, such as too many open descriptors, which would repeat at once.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why a simulator cannot start; for the operator to fix.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +53,7 @@ pub struct Simulator {
     address: SocketAddr,
     control: Arc<watch::Sender<Control>>,
     shared: Arc<Shared>,
+    connections: ConnectionStatsReader,
     task: Option<JoinHandle<()>>,
 }
 
@@ -72,6 +75,12 @@ impl Simulator {
         };
         let listener = TcpListener::bind(wanted).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
+        let limits = ConnectionLimits::default()
+            .with_max_connections(options.max_clients)
+            .with_first_request(FIRST_REQUEST)
+            .with_idle(IDLE);
+        let listener = GuardedListener::new(listener, limits);
+        let connections = listener.stats();
         let shared = Arc::new(Shared::new(options, library));
         let control = Arc::new(watch::Sender::new(Control::default()));
         let task = tokio::spawn(listen_for_clients(
@@ -84,6 +93,7 @@ impl Simulator {
             address,
             control,
             shared,
+            connections,
             task: Some(task),
         })
     }
@@ -148,7 +158,11 @@ impl Simulator {
 
     /// The counters so far.
     pub fn counters(&self) -> SimulatorCounters {
-        self.shared.counters()
+        let mut counters = self.shared.counters();
+        let connections = self.connections.read();
+        counters.rejected_connections += connections.refused;
+        counters.evicted_connections = connections.evicted + connections.without_request + connections.idle;
+        counters
     }
 
     /// Ends all connections and stops listening. Afterwards the port is free again.
@@ -168,30 +182,22 @@ impl Drop for Simulator {
 }
 
 async fn listen_for_clients(
-    listener: TcpListener,
+    mut listener: GuardedListener<TcpListener>,
     shared: Arc<Shared>,
     mut control: watch::Receiver<Control>,
 ) {
     let mut clients = JoinSet::new();
     loop {
-        let accepted = tokio::select! {
+        let stream = tokio::select! {
             biased;
             _ = control.wait_for(|control| control.shutdown) => break,
             Some(_) = clients.join_next() => continue,
-            accepted = listener.accept() => accepted,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
+            stream = listener.accept() => stream,
         };
         let Control { refusing, epoch, .. } = *control.borrow();
-        if refusing || clients.len() >= shared.options.max_clients {
+        if refusing {
             shared.count(|counters| counters.rejected_connections += 1);
-            debug!(%peer, refusing, "connection rejected");
+            debug!("connection rejected, as it is asked for");
             continue;
         }
         shared.count(|counters| counters.connections += 1);
@@ -202,7 +208,7 @@ async fn listen_for_clients(
                 _ = ended.wait_for(|control| control.shutdown || control.epoch != epoch) => {}
                 () = serve => {}
             }
-            debug!(%peer, "connection ended");
+            debug!("connection ended");
         });
     }
     drop(listener);

@@ -2,7 +2,6 @@
 //! Base64 as the endless body of a POST, responses and media go out as the endless body of a GET. A cookie chosen by the
 //! client joins the two.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -10,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{Mutex as AsyncMutex, watch};
 
-use crate::client::{BoxedReader, BoxedWriter, Client};
+use crate::client::{BoxedReader, BoxedWriter, Client, Ends};
 use crate::request::MAX_REQUEST_BYTES;
 use crate::state::{Control, Shared};
 use crate::tunnel_registry::OpenTunnel;
@@ -71,7 +70,7 @@ impl Decoder {
 pub(crate) async fn serve(
     (mut reader, mut writer): (BoxedReader, BoxedWriter),
     mut buffer: Vec<u8>,
-    ends: (IpAddr, IpAddr),
+    ends: Ends,
     shared: Arc<Shared>,
     control: watch::Receiver<Control>,
 ) {
@@ -95,10 +94,19 @@ pub(crate) async fn serve(
         return reject(&mut writer).await;
     };
     if head.post {
-        return match shared.tunnels.find(&cookie) {
-            Some(pipe) => receive(reader, body, &pipe).await,
+        match shared.tunnels.find(&cookie) {
+            Some(pipe) => {
+                // As long as its GET: that one shows who it is.
+                ends.connection.vouch();
+                let _in_use = ends.connection.begin_request();
+                tokio::select! {
+                    () = receive(reader, body, &pipe) => {}
+                    () = shared.tunnels.closed(&cookie) => {}
+                }
+            }
             None => reject(&mut writer).await,
-        };
+        }
+        return;
     }
     let Some(pipe) = shared.tunnels.open(&cookie) else {
         return reject(&mut writer).await;

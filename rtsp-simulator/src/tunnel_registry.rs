@@ -2,12 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::io::DuplexStream;
 use tokio::sync::Mutex as AsyncMutex;
 
 /// Bytes that may wait between the two connections.
 const PIPE_BYTES: usize = 16 * 1024;
+
+/// How often a POST looks whether its GET has ended.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Tunnels whose GET is open, by cookie.
 #[derive(Debug, Default)]
@@ -28,6 +32,13 @@ impl Tunnels {
     pub(crate) fn find(&self, cookie: &str) -> Option<Arc<AsyncMutex<DuplexStream>>> {
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         open.get(cookie).map(Arc::clone)
+    }
+
+    /// Waits until no tunnel has this cookie any more.
+    pub(crate) async fn closed(&self, cookie: &str) {
+        while self.find(cookie).is_some() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 }
 

@@ -4,11 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use axum::Extension;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use lva_hub::sas::PresentedToken;
+use lva_server_transport::Connection;
 use subtle::ConstantTimeEq;
 use tokio::time::timeout;
 
@@ -149,6 +151,7 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
 pub(super) async fn check(
     State(access): State<Arc<Access>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(connection): Extension<Connection>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -157,6 +160,7 @@ pub(super) async fn check(
     let path = request.uri().path();
     let refusal = match access.allows(peer.ip(), path, request.headers(), now.as_secs()) {
         Ok(()) => {
+            connection.vouch();
             let answered = timeout(REQUEST_TIMEOUT, next.run(request)).await;
             return answered.unwrap_or_else(|_| {
                 answers::error(
@@ -167,6 +171,7 @@ pub(super) async fn check(
         }
         Err(refusal) => refusal,
     };
+    connection.refuse();
     tracing::warn!(%peer, ?refusal, "a request was refused");
     match refusal {
         Refusal::Host => answers::error(

@@ -10,20 +10,19 @@ use axum::extract::connect_info::ConnectInfo;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use lva_server_transport::{Connection, ConnectionLimits, GuardedListener, GuardedStream};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt;
+use tower::{ServiceExt, service_fn};
 
 /// Time for a TLS handshake, and for the head of a request on an open connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
-/// Wait after an error of `accept`, such as too many open descriptors, which would repeat at once.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +92,8 @@ impl ListenerOptions {
         Ok(self)
     }
 
-    /// Connections at a time; further ones wait.
+    /// Connections at a time. A further one gets the place of the oldest connection that has shown no token, then of one
+    /// that has had no request for 30 s; else it is closed.
     #[must_use]
     pub fn with_max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections.max(1);
@@ -178,25 +178,22 @@ async fn accept(
     router: Router,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(options.max_connections));
+    let limits = ConnectionLimits::default()
+        .with_max_connections(options.max_connections)
+        .with_first_request(HEAD_TIMEOUT);
+    let mut listener = GuardedListener::new(listener, limits);
     let tls = options.tls.map(TlsAcceptor::from);
     loop {
-        let next = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (listener.accept().await, place)
-        };
-        let (accepted, place) = tokio::select! {
-            next = next => next,
+        let stream = tokio::select! {
+            stream = listener.accept() => stream,
             () = stop(&mut stopped) => return,
-        };
-        let (Ok((stream, peer)), Ok(place)) = (accepted, place) else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
         };
         let (router, tls, stopped) = (router.clone(), tls.clone(), stopped.clone());
         tokio::spawn(async move {
-            connection(stream, peer, tls, router, stopped).await;
-            drop(place);
+            // A peer that has gone already has no address.
+            if let Ok(peer) = stream.socket().peer_addr() {
+                connection(stream, peer, tls, router, stopped).await;
+            }
         });
     }
 }
@@ -208,31 +205,43 @@ async fn stop(stopped: &mut watch::Receiver<bool>) {
 }
 
 async fn connection(
-    stream: TcpStream,
+    stream: GuardedStream<TcpStream>,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
     router: Router,
     stopped: watch::Receiver<bool>,
 ) {
-    // Answers are small and should leave at once; the connection works without this option too.
-    let _ = stream.set_nodelay(true);
+    let handle = stream.connection().clone();
     let Some(tls) = tls else {
-        return serve(stream, peer, router, stopped).await;
+        return serve(stream, peer, handle, router, stopped).await;
     };
     match timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
-        Ok(Ok(stream)) => serve(stream, peer, router, stopped).await,
+        Ok(Ok(stream)) => serve(stream, peer, handle, router, stopped).await,
         Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
         Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
     }
 }
 
-async fn serve<S>(stream: S, peer: SocketAddr, router: Router, mut stopped: watch::Receiver<bool>)
-where
+async fn serve<S>(
+    stream: S,
+    peer: SocketAddr,
+    handle: Connection,
+    router: Router,
+    mut stopped: watch::Receiver<bool>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let in_progress = handle.begin_request();
+        let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
-        request.map(axum::body::Body::new)
+        request.extensions_mut().insert(handle.clone());
+        let answer = router.clone().oneshot(request);
+        async move {
+            let answer = answer.await;
+            drop(in_progress);
+            answer
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

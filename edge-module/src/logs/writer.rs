@@ -64,7 +64,7 @@ impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let before = self.shared.waiting.fetch_add(line.len(), Ordering::Relaxed);
         let is_full = before > 0 && before.saturating_add(line.len()) > self.shared.max_waiting;
-        if is_full || self.entries.send(Entry::Line(line.to_vec())).is_err() {
+        if is_full || self.entries.send(Entry::Line(one_line(line))).is_err() {
             self.shared.waiting.fetch_sub(line.len(), Ordering::Relaxed);
             self.shared.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -74,6 +74,19 @@ impl Write for LogWriter {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// A line without line ends inside: foreign text cannot look like lines of its own. The formats keep escape sequences out.
+fn one_line(line: &[u8]) -> Vec<u8> {
+    let (content, end) = match line.split_last() {
+        Some((b'\n', content)) => (content, &b"\n"[..]),
+        _ => (line, &b""[..]),
+    };
+    let is_visible = |byte: &u8| !matches!(byte, 0..=8 | 10..=26 | 28..=31 | 127);
+    let clean = content
+        .iter()
+        .map(|byte| if is_visible(byte) { *byte } else { b' ' });
+    clean.chain(end.iter().copied()).collect()
 }
 
 fn write_all(entries: &mpsc::Receiver<Entry>, mut out: impl Write, shared: &Shared) {
@@ -140,6 +153,20 @@ mod tests {
         assert_eq!(text, "line    0\nline    1\nline    2\n");
         log.write_all(b"later").unwrap();
         assert_eq!(lines.recv_timeout(PATIENCE).unwrap(), "later");
+    }
+
+    #[test]
+    fn an_entry_is_one_line_whatever_is_in_it() {
+        let forged = b"<3> door\r\n<6> 2020 Application: all is well\x08\n";
+        assert_eq!(
+            one_line(forged),
+            b"<3> door  <6> 2020 Application: all is well \n"
+        );
+        assert_eq!(one_line(b"\n"), b"\n");
+        assert_eq!(
+            one_line("\u{1b}[2mgrün\u{1b}[0m\t".as_bytes()),
+            "\u{1b}[2mgrün\u{1b}[0m\t".as_bytes()
+        );
     }
 
     #[test]

@@ -276,7 +276,7 @@ fn message(body: &Value) -> Option<String> {
         })
     });
     let text = inner.unwrap_or_else(|| text.to_owned());
-    Some(text.chars().filter(|c| !c.is_control()).take(500).collect())
+    Some(lva_media_types::clean_text(&text, 500))
 }
 
 #[cfg(test)]

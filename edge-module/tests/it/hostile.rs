@@ -101,6 +101,30 @@ async fn a_caller_that_never_finishes_its_request_is_disconnected() {
 }
 
 #[tokio::test]
+async fn half_written_requests_on_every_connection_make_way() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = config(directory.path());
+    config.http.max_connections = 16;
+    let module = started(config).await;
+    let address = module.http_address().unwrap();
+    let mut known = Client::of(address);
+    assert_eq!(known.get("/api/v1/instances").await.0, 200);
+    let mut held = Vec::new();
+    for half in ["", "GET /healthz HTTP/1.1\r\nHost: loc"]
+        .into_iter()
+        .cycle()
+        .take(100)
+    {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        // It may have been closed for a newer one.
+        let _ = stream.write_all(half.as_bytes()).await;
+        held.push(stream);
+    }
+    assert_eq!(Client::of(address).get("/api/v1/instances").await.0, 200);
+    assert_eq!(known.get("/api/v1/instances").await.0, 200);
+}
+
+#[tokio::test]
 async fn with_all_places_taken_the_next_caller_waits_for_a_free_one() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = config(directory.path());

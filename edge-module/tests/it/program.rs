@@ -52,6 +52,21 @@ async fn a_disk_that_hangs_does_not_keep_the_program_from_ending() {
     set.abort();
 }
 
+#[tokio::test]
+async fn a_limit_on_the_size_of_files_is_an_error_and_does_not_end_the_program() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut program = Program::start(directory.path());
+    let mut client = Client::of(program.address);
+    program.limit_files(Some(100));
+    // Whatever the answer to what cannot be saved is.
+    let document = topology().to_string();
+    let _ = client.post("/api/v1/methods/GraphTopologySet", &document).await;
+    assert_eq!(client.get("/healthz").await.0, 200);
+    program.limit_files(None);
+    program.signal(Signal::TERM);
+    assert_eq!(program.wait(), Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_nobody_reads_stops_nothing() {
     let directory = tempfile::tempdir().unwrap();

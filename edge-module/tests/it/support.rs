@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use lva_client_transport::ClientTls;
 use lva_client_transport::http::{HttpConnection, HttpLimits, Origin};
 use lva_edge_module::{Config, EdgeModule};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::{Value, json};
 
 pub(crate) fn config(directory: &Path) -> Config {
@@ -125,6 +125,16 @@ impl Program {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
+    }
+
+    /// Limits the size of its files.
+    pub(crate) fn limit_files(&self, bytes: Option<u64>) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        let limit = Rlimit {
+            current: bytes,
+            maximum: None,
+        };
+        prlimit(pid, Resource::Fsize, limit).unwrap();
     }
 
     /// Until it ends; its exit code.

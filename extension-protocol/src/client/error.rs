@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use lva_media_types::clean_text;
 use tonic::Code;
 
 use crate::SharedMemoryError;
@@ -36,7 +37,7 @@ impl PeerStatus {
         // A status that the transport made: its message names the layer, its cause what happened.
         let broke = std::error::Error::source(status).map(|cause| root_cause(cause).to_string());
         let message = broke.as_deref().unwrap_or_else(|| status.message());
-        let message: String = message.chars().take(1000).collect();
+        let message = clean_text(message, 1000);
         let hint = hint(status.code(), &message, sent);
         Self {
             code: status.code(),

@@ -331,10 +331,7 @@ fn random() -> u64 {
 fn one_line(bytes: &[u8]) -> String {
     let start = bytes.get(..MAX_MESSAGE_CHARS * 4).unwrap_or(bytes);
     let text = String::from_utf8_lossy(start);
-    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    plain
-        .take(MAX_MESSAGE_CHARS)
-        .collect::<String>()
+    lva_media_types::clean_text(&text, MAX_MESSAGE_CHARS)
         .trim()
         .to_owned()
 }

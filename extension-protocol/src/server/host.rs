@@ -4,17 +4,19 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use lva_server_transport::{
+    ConnectionLimits, ConnectionStatsReader, GuardedListener, UnixSocketFile, bind_unix,
+};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
-use tokio_stream::wrappers::UnixListenerStream;
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
+use super::connection::{CountRequests, incoming};
 use super::extension::Extension;
 use super::options::ServerOptions;
 use super::service::Service;
@@ -28,13 +30,23 @@ use crate::wire::media_graph_extension_server::MediaGraphExtensionServer;
 /// Bytes of a message besides the frame: upstream inferences, a configuration.
 const MESSAGE_OVERHEAD: usize = MAX_CONFIGURATION + (1 << 20);
 
+/// Least time from a connection to its first request.
+const FIRST_REQUEST: Duration = Duration::from_secs(5);
+/// Streams of one connection besides those of the contract: health and reflection.
+const SIDE_STREAMS: u32 = 16;
+/// Streams that a client may have reset before this side has looked at them, and that this side remembers to have reset.
+const RESET_STREAMS: usize = 32;
+/// Bytes of a request's head.
+const HEAD_BYTES: u32 = 16 << 10;
+
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ListenAddress {
     /// A TCP address. Any other than loopback is reachable over the network: use credentials.
     Tcp(SocketAddr),
-    /// A Unix socket at this path, for the same user only (mode 0600). A stale socket file is replaced.
+    /// A Unix socket at this path, for the same user only (mode 0600 from the start). A stale socket is replaced, any other
+    /// file is not.
     Unix(PathBuf),
 }
 
@@ -119,15 +131,22 @@ impl<E: Extension> ExtensionServer<E> {
             address: address.to_string(),
             cause,
         };
-        let (socket, bound) = match &address {
+        let limits = ConnectionLimits::default()
+            .with_max_connections(self.options.max_connections)
+            .with_first_request(self.options.handshake_timeout.max(FIRST_REQUEST));
+        let (socket, connections, bound) = match &address {
             ListenAddress::Tcp(wanted) => {
                 let listener = TcpListener::bind(wanted).await.map_err(failed)?;
                 let bound = listener.local_addr().map_err(failed)?;
-                (Socket::Tcp(listener), ListenAddress::Tcp(bound))
+                let guarded = GuardedListener::new(listener, limits);
+                let stats = guarded.stats();
+                (Socket::Tcp(guarded), stats, ListenAddress::Tcp(bound))
             }
             ListenAddress::Unix(path) => {
-                let listener = bind_unix(path).await.map_err(failed)?;
-                (Socket::Unix(listener, Unlink(path.clone())), address.clone())
+                let (listener, file) = bind_unix(path).await.map_err(failed)?;
+                let guarded = GuardedListener::new(listener, limits);
+                let stats = guarded.stats();
+                (Socket::Unix(guarded, file), stats, address.clone())
             }
         };
         if let ListenAddress::Tcp(bound) = &bound
@@ -139,6 +158,7 @@ impl<E: Extension> ExtensionServer<E> {
         Ok(Listening {
             server: self,
             socket,
+            connections,
             address: bound,
             counters: Arc::default(),
         })
@@ -150,14 +170,15 @@ impl<E: Extension> ExtensionServer<E> {
 pub struct Listening<E> {
     server: ExtensionServer<E>,
     socket: Socket,
+    connections: ConnectionStatsReader,
     address: ListenAddress,
     counters: Arc<Counters>,
 }
 
 #[derive(Debug)]
 enum Socket {
-    Tcp(TcpListener),
-    Unix(UnixListener, Unlink),
+    Tcp(GuardedListener<TcpListener>),
+    Unix(GuardedListener<UnixListener>, UnixSocketFile),
 }
 
 impl<E: Extension> Listening<E> {
@@ -189,7 +210,7 @@ impl<E: Extension> Listening<E> {
 
     /// A reader of the counters, also while the server runs.
     pub fn stats(&self) -> StatsReader {
-        StatsReader(Arc::clone(&self.counters))
+        StatsReader(Arc::clone(&self.counters), self.connections.clone())
     }
 
     /// Serves until `shutdown` completes. After that no stream is accepted, received frames are answered, and each stream
@@ -208,6 +229,7 @@ impl<E: Extension> Listening<E> {
             socket,
             address,
             counters,
+            ..
         } = self;
         let (announce, shutdown_seen) = watch::channel(false);
         let grace = options.shutdown_grace;
@@ -232,8 +254,13 @@ impl<E: Extension> Listening<E> {
             let config = tls.config().timeout(with.handshake_timeout);
             server = server.tls_config(config).map_err(failed)?;
         }
+        let streams = u32::try_from(with.max_sessions).unwrap_or(u32::MAX);
         let router = server
-            .tcp_nodelay(true)
+            .layer(CountRequests)
+            .max_concurrent_streams(streams.saturating_add(SIDE_STREAMS))
+            .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS))
+            .http2_max_local_error_reset_streams(Some(RESET_STREAMS))
+            .http2_max_header_list_size(HEAD_BYTES)
             .initial_stream_window_size(16 << 20)
             .initial_connection_window_size(32 << 20)
             // Detects clients that disappeared, which would otherwise occupy a stream.
@@ -247,12 +274,14 @@ impl<E: Extension> Listening<E> {
         let serving = async {
             match socket {
                 Socket::Tcp(listener) => {
-                    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-                    router.serve_with_incoming_shutdown(incoming, stopped).await
+                    router
+                        .serve_with_incoming_shutdown(incoming(listener), stopped)
+                        .await
                 }
-                Socket::Unix(listener, _unlink) => {
-                    let incoming = UnixListenerStream::new(listener);
-                    router.serve_with_incoming_shutdown(incoming, stopped).await
+                Socket::Unix(listener, _file) => {
+                    router
+                        .serve_with_incoming_shutdown(incoming(listener), stopped)
+                        .await
                 }
             }
         };
@@ -270,33 +299,5 @@ impl<E: Extension> Listening<E> {
                 Ok(())
             }
         }
-    }
-}
-
-async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
-    let bound = match UnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            // A killed server leaves its socket file behind. A file that refuses connections is stale.
-            match UnixStream::connect(path).await {
-                Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => {
-                    std::fs::remove_file(path)?;
-                    UnixListener::bind(path)
-                }
-                _ => Err(error),
-            }
-        }
-        bound => bound,
-    }?;
-    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-    Ok(bound)
-}
-
-/// Removes a socket's file when its server is dropped.
-#[derive(Debug)]
-struct Unlink(PathBuf);
-
-impl Drop for Unlink {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
     }
 }

@@ -2,8 +2,10 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
+use lva_server_transport::Connection;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::Stream;
@@ -19,6 +21,9 @@ use crate::wire::media_graph_extension_server::MediaGraphExtension;
 /// Answers queued for the transport. A stream processes one sample at a time, so a longer queue would only hide a client
 /// that does not read.
 const QUEUED_ANSWERS: usize = 2;
+
+/// Refused streams that are logged one by one; of more, each that doubles the number.
+const TOLD: u64 = 128;
 
 #[derive(Debug)]
 pub(super) struct Service<E> {
@@ -44,9 +49,7 @@ impl<E: Extension> Service<E> {
         if let Some(credentials) = &self.state.options.credentials
             && !credentials::verify(credentials, request.metadata())
         {
-            return Err(Status::unauthenticated(
-                "x-ms-authentication is missing or wrong: send Basic and the base64 of user:password",
-            ));
+            return Err(Status::unauthenticated(credentials::MISSING));
         }
         if *self.state.shutdown.borrow() {
             return Err(Status::unavailable("the extension is shutting down"));
@@ -68,9 +71,18 @@ impl<E: Extension> MediaGraphExtension for Service<E> {
         &self,
         request: Request<Streaming<MediaStreamMessage>>,
     ) -> Result<Response<Answers>, Status> {
+        let connection = request.extensions().get::<Connection>().cloned();
         let permit = self.verify(&request).inspect_err(|status| {
-            count(&self.state.counters.sessions_refused);
-            tracing::warn!(code = ?status.code(), reason = status.message(), "a stream was refused");
+            let refused = &self.state.counters.sessions_refused;
+            count(refused);
+            if let Some(connection) = connection.as_ref().filter(|_| status.code() == Code::Unauthenticated) {
+                connection.refuse();
+            }
+            // A peer may cause as many of these as it likes.
+            let in_all = refused.load(Ordering::Relaxed);
+            if in_all <= TOLD || in_all.is_power_of_two() {
+                tracing::warn!(code = ?status.code(), reason = status.message(), in_all, "a stream was refused");
+            }
         })?;
         let inbound = request.into_inner();
         let (outgoing, messages) = mpsc::channel(QUEUED_ANSWERS);
@@ -80,7 +92,12 @@ impl<E: Extension> MediaGraphExtension for Service<E> {
         // A separate task: the response headers are sent now, before the first message arrives.
         tokio::spawn(async move {
             let _permit = permit;
-            let result = stream::run(&state, number, inbound, outgoing.clone()).await;
+            let accepted = || {
+                if let Some(connection) = &connection {
+                    connection.vouch();
+                }
+            };
+            let result = stream::run(&state, number, inbound, outgoing.clone(), accepted).await;
             match &result {
                 Ok(()) => tracing::info!(stream = number, "stream ended"),
                 Err(status) if status.code() == Code::Cancelled => {

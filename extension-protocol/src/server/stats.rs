@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use lva_server_transport::{ConnectionStats, ConnectionStatsReader};
+
 use crate::counters::counters;
 
 counters! {
@@ -40,11 +42,16 @@ counters! {
 
 /// Reads a server's counters at any time, also while it runs.
 #[derive(Debug, Clone)]
-pub struct StatsReader(pub(super) Arc<Counters>);
+pub struct StatsReader(pub(super) Arc<Counters>, pub(super) ConnectionStatsReader);
 
 impl StatsReader {
     /// The counters now.
     pub fn read(&self) -> ServerStats {
         self.0.snapshot()
+    }
+
+    /// The counts of its connections now: how many were admitted, refused, and closed for which reason.
+    pub fn connections(&self) -> ConnectionStats {
+        self.1.read()
     }
 }

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use lva_media_types::clean_text;
 use tokio::sync::{mpsc, watch};
 use tonic::{Code, Status, Streaming};
 
@@ -30,6 +31,9 @@ const FAILURES_IN_A_ROW: u32 = 3;
 /// Characters of an extension's message in a status.
 const MAX_STATUS_CHARACTERS: usize = 1000;
 
+/// Characters of each name that a client gives.
+const MAX_NAME_CHARACTERS: usize = 1024;
+
 /// Longest accepted `extension_configuration` in bytes.
 pub(super) const MAX_CONFIGURATION: usize = 1 << 20;
 
@@ -44,12 +48,13 @@ pub(super) struct ServerState<E> {
 
 type Outgoing = mpsc::Sender<MediaStreamMessage>;
 
-/// Runs a stream to its end. An error becomes the final status.
+/// Runs a stream to its end. An error becomes the final status. `accepted` is called when the descriptor is.
 pub(super) async fn run<E: Extension>(
     state: &ServerState<E>,
     number: u64,
     mut inbound: Streaming<MediaStreamMessage>,
     outgoing: Outgoing,
+    accepted: impl FnOnce(),
 ) -> Result<(), Status> {
     let counters = &state.counters;
     let opened = open(state, number, &mut inbound, &outgoing).await;
@@ -61,6 +66,7 @@ pub(super) async fn run<E: Extension>(
             return Err(status);
         }
     };
+    accepted();
     count(&counters.sessions_opened);
     let result = stream
         .serve(state, &mut inbound, &outgoing, session.as_mut())
@@ -157,9 +163,9 @@ fn read_descriptor(
 ) -> Result<(SessionInfo, Option<PeerRegion>), Status> {
     let identity = match descriptor.stream_identifier {
         Some(StreamIdentifier::GraphIdentifier(graph)) => GraphIdentity {
-            media_services_arm_id: graph.media_services_arm_id,
-            graph_instance_name: graph.graph_instance_name,
-            graph_node_name: graph.graph_node_name,
+            media_services_arm_id: clean_text(&graph.media_services_arm_id, MAX_NAME_CHARACTERS),
+            graph_instance_name: clean_text(&graph.graph_instance_name, MAX_NAME_CHARACTERS),
+            graph_node_name: clean_text(&graph.graph_node_name, MAX_NAME_CHARACTERS),
         },
         Some(StreamIdentifier::ExtensionIdentifier(_)) | None => GraphIdentity::default(),
     };
@@ -384,7 +390,7 @@ impl Stream {
                 if let Some(end) = error.downcast_ref::<StreamError>() {
                     count(&counters.samples_refused);
                     // Statuses are sent in a header, which must stay small.
-                    let message: String = end.to_string().chars().take(MAX_STATUS_CHARACTERS).collect();
+                    let message = clean_text(&end.to_string(), MAX_STATUS_CHARACTERS);
                     return Err(Status::new(end.code(), message));
                 }
                 self.failures += 1;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // for helpers, which are not test functions
 
 mod death;
+mod floods;
 mod generated;
 mod hostile_client;
 mod hostile_server;

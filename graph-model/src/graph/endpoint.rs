@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lva_media_types::{Credentials, SecretString};
+use lva_media_types::{Credentials, SecretString, masked_address};
 
 use crate::sensitive::SensitiveString;
 
@@ -17,8 +17,9 @@ pub struct Endpoint {
     pub tls: Option<EndpointTls>,
 }
 
-/// An address with a scheme, without leading or trailing spaces. `Debug` and `Display` omit user and password. If a
-/// `SecretString` parameter is part of the address, they show the scheme only.
+/// An address with a scheme, without leading or trailing spaces. `Debug` and `Display` omit user,
+/// password, and the values of query, path and fragment. If a `SecretString` parameter is part of the address, they show the
+/// scheme only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EndpointUrl {
     text: String,
@@ -113,14 +114,11 @@ impl EndpointUrl {
 
 impl fmt::Display for EndpointUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, rest) = self.text.split_once("://").unwrap_or(("", ""));
         if self.secret {
+            let (scheme, _) = self.text.split_once("://").unwrap_or(("", ""));
             return write!(f, "{scheme}://***");
         }
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        let host = authority.rsplit('@').next().unwrap_or_default();
-        write!(f, "{scheme}://{host}{path}")
+        f.write_str(&masked_address(&self.text))
     }
 }
 
@@ -164,7 +162,7 @@ mod tests {
     #[test]
     fn addresses_are_trimmed_and_shown_without_user() {
         let url = EndpointUrl::parse(" rtsp://me:p@ss@cam:554/media/a.mkv?x=1 ", false).unwrap();
-        assert_eq!(url.to_string(), "rtsp://cam:554/media/a.mkv?x=1");
+        assert_eq!(url.to_string(), "rtsp://cam:554/media/a.mkv?x=***");
         assert_eq!((url.authority(), url.port()), ("cam:554", Some(554)));
         assert!(url.as_str().contains("p@ss"));
         let url = EndpointUrl::parse("HTTP://h/score?code=abc", true).unwrap();

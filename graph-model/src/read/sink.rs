@@ -144,7 +144,7 @@ impl Reader<'_> {
         if node.get("filePathPattern").is_some() {
             return self.file_sink_by_path(node);
         }
-        let directory = self.pattern(node, "baseDirectoryPath", Presence::Required, |_| Ok(()));
+        let directory = self.pattern(node, "baseDirectoryPath", Presence::Required, check_directory);
         let file_name = self.pattern(node, "fileNamePattern", Presence::Required, check_file_name);
         if let Some(file_name) = &file_name {
             self.check_varies(node, "fileNamePattern", file_name);
@@ -170,7 +170,9 @@ impl Reader<'_> {
             }
         }
         let path = self.pattern(node, "filePathPattern", Presence::Required, |pattern| {
-            check_file_name(&split_path(pattern).1)
+            let (directory, name) = split_path(pattern);
+            check_directory(&directory)?;
+            check_file_name(&name)
         })?;
         let (directory, file_name) = split_path(&path);
         self.check_varies(node, "filePathPattern", &file_name);
@@ -225,6 +227,23 @@ fn check_asset_name(pattern: &Pattern) -> Result<(), ValueError> {
         return Err(invalid_pattern(expected));
     }
     Ok(())
+}
+
+/// A directory that does not lead out of where it is.
+fn check_directory(pattern: &Pattern) -> Result<(), ValueError> {
+    let whole: String = pattern.pieces().iter().fold(String::new(), |whole, piece| {
+        whole
+            + match piece {
+                PatternPiece::Text(text) => text.as_str(),
+                PatternPiece::Variable(_) => "variable",
+            }
+    });
+    match whole.split('/').any(|name| name == "..") || whole.contains('\0') {
+        true => Err(invalid_pattern(
+            "a directory without '..': write the one that is meant, as seen from the recordings or from '/'",
+        )),
+        false => Ok(()),
+    }
 }
 
 fn check_file_name(pattern: &Pattern) -> Result<(), ValueError> {

@@ -1,12 +1,13 @@
 //! Instances, by name. An instance can change only while it is inactive.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use serde_json::Value;
 
 use super::dates::Dates;
 use super::options::check_capacity;
-use super::{Registry, fitting, page};
+use super::{Registry, fitting, page, secrets};
 use crate::check::resolve;
 use crate::diagnostic::Diagnostic;
 use crate::document::{object, set};
@@ -24,6 +25,8 @@ pub(super) struct StoredInstance {
     /// Inactive because the runtime ends, and to run again after a restart.
     pub(super) is_suspended: bool,
     pub(super) dates: Dates,
+    /// Parameters whose values are secret, whatever the topology says of them now.
+    pub(super) secrets: BTreeSet<String>,
 }
 
 impl Registry {
@@ -61,14 +64,11 @@ impl Registry {
         (family, generation): (Family, Generation),
         now: SystemTime,
     ) -> Result<Response, Fault> {
-        let mut document = redact::as_stored(instance.to_value(), generation);
         let old = self.instances.get(instance.name());
-        if let Some(old) = old {
-            document = redact::keep_secrets(&document, old.instance.to_value());
-        }
-        let instance = Instance::from_value(document)
-            .map_err(Fault::document)?
-            .with_form(instance.form().clone());
+        let form = instance.form().clone();
+        let document = redact::as_stored(instance.to_value(), generation);
+        let (instance, kept) = self.with_kept_values(document, old)?;
+        let instance = instance.with_form(form);
         match old {
             Some(old) if old.instance == instance => {
                 let payload = fitting(self.shown(old, family), self.options.page);
@@ -92,8 +92,13 @@ impl Registry {
                 (201, Dates::new(now))
             }
         };
+        let mut secrets = kept;
+        if let Some(topology) = self.topologies.get(instance.topology_name()) {
+            secrets.extend(secrets::declared(&instance, &topology.topology));
+        }
         let stored = StoredInstance {
             instance,
+            secrets,
             family,
             state: InstanceState::Inactive,
             is_suspended: old.is_some_and(|old| old.is_suspended),
@@ -105,6 +110,47 @@ impl Registry {
             findings,
             ..Response::with(status, payload)
         })
+    }
+
+    /// An instance with the values that it leaves out and had before, and the secret ones of these. None of those goes to
+    /// another topology, another endpoint, or a parameter that is not secret: there it has to be set anew.
+    fn with_kept_values(
+        &self,
+        document: Value,
+        old: Option<&StoredInstance>,
+    ) -> Result<(Instance, BTreeSet<String>), Fault> {
+        let new = Instance::from_value(document.clone()).map_err(Fault::document)?;
+        let Some(old) = old else {
+            return Ok((new, BTreeSet::new()));
+        };
+        let moved = new.topology_name() != old.instance.topology_name();
+        let never = if moved {
+            old.secrets.clone()
+        } else {
+            BTreeSet::new()
+        };
+        let keep = |never: &BTreeSet<String>| {
+            let kept = redact::keep_values(&document, old.instance.to_value(), never, moved);
+            Instance::from_value(kept).map_err(Fault::document)
+        };
+        let instance = keep(&never)?;
+        let given = redact::names_with_values(&document);
+        let kept: BTreeSet<String> = old.secrets.difference(&given).cloned().collect();
+        let topology = self.topologies.get(instance.topology_name());
+        if moved || kept.is_empty() || instance == old.instance {
+            return Ok((instance, kept));
+        }
+        let (Some(topology), Ok((after, _))) = (topology, self.graph_of(&instance)) else {
+            return Ok((instance, kept));
+        };
+        let before = self.graph_of(&old.instance).ok();
+        let graphs = (before.as_ref().map(|(graph, _)| graph), &after);
+        let exposed = secrets::exposed(&kept, &instance, &topology.topology, graphs);
+        if exposed.is_empty() {
+            return Ok((instance, kept));
+        }
+        let kept = kept.difference(&exposed).cloned().collect();
+        Ok((keep(&exposed)?, kept))
     }
 
     pub(super) fn graph_of(&self, instance: &Instance) -> Result<(Graph, Vec<Diagnostic>), Fault> {
@@ -139,7 +185,11 @@ impl Registry {
     fn shown(&self, stored: &StoredInstance, family: Family) -> Value {
         let topology = self.topologies.get(stored.instance.topology_name());
         let declarations = topology.map(|stored| stored.topology.parameters());
-        let mut value = redact::instance(stored.instance.to_value(), declarations.as_deref());
+        let mut value = redact::instance(
+            stored.instance.to_value(),
+            declarations.as_deref(),
+            &stored.secrets,
+        );
         stored.dates.put_into(&mut value);
         let properties = value.as_object_mut().and_then(|map| object(map, "properties"));
         if let Some(properties) = properties {

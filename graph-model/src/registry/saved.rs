@@ -1,12 +1,14 @@
 //! Saves and restores a registry.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::adapters::StoredAdapter;
 use super::dates::Dates;
 use super::instances::StoredInstance;
 use super::topologies::StoredTopology;
-use super::{Registry, RegistryOptions, Start};
+use super::{Registry, RegistryOptions, Start, secrets};
 use crate::adapter::DeviceAdapter;
 use crate::document::{DocumentError, json_type};
 use crate::generation::Family;
@@ -63,6 +65,7 @@ impl Registry {
                     Family::VideoAnalyzer => "videoAnalyzer",
                 },
                 "active": runs || stored.is_suspended,
+                "secrets": stored.secrets,
             }))
         });
         let adapters = self.adapters.values().map(|stored| {
@@ -123,8 +126,16 @@ impl Registry {
             if entry.get("active").and_then(Value::as_bool) == Some(true) {
                 resumed.push((name.clone(), family));
             }
+            // Older versions saved no names of secrets.
+            let named = entry.get("secrets").and_then(Value::as_array);
+            let named = named.into_iter().flatten().filter_map(Value::as_str);
+            let mut secrets: BTreeSet<String> = named.map(str::to_owned).collect();
+            if let Some(topology) = registry.topologies.get(instance.topology_name()) {
+                secrets.extend(secrets::declared(&instance, &topology.topology));
+            }
             let stored = StoredInstance {
                 instance,
+                secrets,
                 family,
                 state: InstanceState::Inactive,
                 is_suspended: false,

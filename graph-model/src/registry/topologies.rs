@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use super::dates::Dates;
 use super::options::check_capacity;
-use super::{Registry, fitting, page};
+use super::{Registry, fitting, page, secrets};
 use crate::check::resolve;
 use crate::diagnostic::Diagnostic;
 use crate::generation::{Family, Generation};
+use crate::instance::Instance;
 use crate::method::{Fault, InstanceState, ListOptions, Response};
 use crate::redact;
 use crate::topology::Topology;
@@ -62,7 +63,11 @@ impl Registry {
         (family, generation): (Family, Generation),
         now: SystemTime,
     ) -> Result<Response, Fault> {
-        let topology = Topology::from_value(redact::as_stored(topology.to_value(), generation))
+        let mut document = redact::as_stored(topology.to_value(), generation);
+        if let Some(old) = self.topologies.get(topology.name()) {
+            redact::keep_users(&mut document, old.topology.to_value());
+        }
+        let topology = Topology::from_value(document)
             .map_err(Fault::document)?
             .with_form(topology.form().clone())
             .with_custom_types(self.options.custom_types.clone());
@@ -71,6 +76,7 @@ impl Registry {
             return Err(Fault::InvalidTopology { findings });
         }
         let old = self.topologies.get(topology.name());
+        let mut without_secrets = Vec::new();
         let (status, dates) = match old {
             None => {
                 let limit = self.options.limits().topologies;
@@ -84,21 +90,34 @@ impl Registry {
                 });
             }
             Some(old) => {
-                self.check_change(&topology, family)?;
+                without_secrets = self.check_change(&topology, &old.topology, family)?;
                 (200, old.dates.changed(now))
             }
         };
         let stored = StoredTopology { topology, dates };
         let payload = fitting(stored.shown(), self.options.page);
         self.topologies.insert(stored.topology.name().to_owned(), stored);
+        for instance in without_secrets {
+            if let Some(stored) = self.instances.get_mut(instance.name()) {
+                stored.instance = instance;
+            }
+        }
         Ok(Response {
             findings,
             ..Response::with(status, payload)
         })
     }
 
-    /// Checks that no instance of the topology runs, and that all of them resolve with the change.
-    fn check_change(&self, topology: &Topology, family: Family) -> Result<(), Fault> {
+    /// Checks that no instance of the topology runs, and that all of them resolve with the change. Returns those that lose a
+    /// secret by it, as they are then: the change would show it, or send it to another endpoint.
+    fn check_change(
+        &self,
+        topology: &Topology,
+        old: &Topology,
+        family: Family,
+    ) -> Result<Vec<Instance>, Fault> {
+        let strictness = self.options.strictness;
+        let mut without_secrets = Vec::new();
         let instances = self.instances_of(topology.name());
         let running: Vec<String> = instances
             .iter()
@@ -116,14 +135,24 @@ impl Registry {
             let Some(stored) = self.instances.get(&name) else {
                 continue;
             };
-            if let Err(error) = resolve(topology, &stored.instance, self.options.strictness) {
-                return Err(Fault::TopologyChange {
-                    instance: name,
+            let change = |instance: &Instance| {
+                resolve(topology, instance, strictness).map_err(|error| Fault::TopologyChange {
+                    instance: name.clone(),
                     findings: error.findings,
                     family,
-                });
+                })
+            };
+            let after = change(&stored.instance)?.graph;
+            let before = resolve(old, &stored.instance, strictness).ok();
+            let graphs = (before.as_ref().map(|resolved| &resolved.graph), &after);
+            let exposed = secrets::exposed(&stored.secrets, &stored.instance, topology, graphs);
+            if !exposed.is_empty() {
+                let value = redact::without_values(stored.instance.to_value(), &exposed);
+                let instance = Instance::from_value(value).map_err(Fault::document)?;
+                change(&instance)?;
+                without_secrets.push(instance.with_form(stored.instance.form().clone()));
             }
         }
-        Ok(())
+        Ok(without_secrets)
     }
 }

@@ -226,3 +226,36 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_directory_that_leads_out_is_refused() {
+    let errors = |name: &str, path: &str| {
+        let mut sink = json!({
+            "@type": "#Microsoft.Media.MediaGraphFileSink", "name": "clips", "inputs": [{"nodeName": "gate"}],
+            "fileNamePattern": "clip-${System.DateTime}", "maximumSizeMiB": "512",
+        });
+        sink[name] = path.into();
+        let graph = with(plaza(), "/properties/sinks/-", sink);
+        let findings = topology(graph).validate(Strictness::Open);
+        let errors = findings.into_iter().filter(lva_graph_model::Diagnostic::is_error);
+        errors.map(|error| error.to_string()).collect::<Vec<_>>()
+    };
+    for path in [
+        "..",
+        "../x",
+        "/var/../etc",
+        "a/..",
+        "a/../../b/${System.DateTime}",
+    ] {
+        let errors = errors("baseDirectoryPath", path);
+        assert!(
+            errors.iter().any(|error| error.contains("'..'")),
+            "{path}: {errors:?}"
+        );
+    }
+    let by_path = errors("filePathPattern", "/var/../etc/a-${System.DateTime}");
+    assert!(by_path.iter().any(|error| error.contains("'..'")), "{by_path:?}");
+    for path in ["/var/media", "a..b", "clips/${System.DateTime}", "..."] {
+        assert_eq!(errors("baseDirectoryPath", path), [""; 0], "{path}");
+    }
+}

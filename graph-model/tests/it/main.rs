@@ -15,6 +15,7 @@ mod operations;
 mod promises;
 mod published;
 mod schema;
+mod secrecy;
 mod spatial_analysis;
 mod state_table;
 mod support;

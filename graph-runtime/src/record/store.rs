@@ -28,7 +28,8 @@ pub(super) struct PatternContext {
     pub(super) instance: String,
     /// As published, the date in a name is when the recording starts, not the event's.
     pub(super) clock: WallClock,
-    pub(super) absolute_directories: bool,
+    /// The directory of all recordings, and others that absolute directories may be in.
+    pub(super) folders: RecordingFolders,
 }
 
 impl PatternContext {
@@ -36,34 +37,65 @@ impl PatternContext {
         let now = MediaTime::from_ticks_90k(self.clock.now_90k());
         pattern.render(&self.topology, &self.instance, now.to_system_time())
     }
+}
 
-    /// A directory of files, which stays below the root unless it may leave it.
-    fn place(&self, root: &Path, directory: &str) -> PathBuf {
-        if self.absolute_directories {
-            return root.join(directory);
-        }
-        let names = Path::new(directory)
+/// Where recordings may go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RecordingFolders {
+    root: PathBuf,
+    /// Absolute.
+    allowed: Vec<PathBuf>,
+}
+
+impl RecordingFolders {
+    pub(crate) fn new(root: PathBuf, allowed: &[PathBuf]) -> Self {
+        // An error means that there is no current directory: nothing can be compared with it then.
+        let absolute = std::iter::once(&root).chain(allowed);
+        let allowed = absolute
+            .filter_map(|folder| std::path::absolute(folder).ok())
+            .collect();
+        Self { root, allowed }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn boundaries(&self) -> Vec<PathBuf> {
+        std::iter::once(&self.root)
+            .chain(&self.allowed)
+            .cloned()
+            .collect()
+    }
+
+    /// A directory of files: below the root, or where an absolute path says if it is below a folder that is allowed. `..`
+    /// is refused with the document, and counts for nothing here.
+    fn place(&self, directory: &str) -> PathBuf {
+        let asked = Path::new(directory);
+        let names = asked
             .components()
             .filter(|component| matches!(component, Component::Normal(_)));
-        root.join(names.collect::<PathBuf>())
+        let names: PathBuf = names.collect();
+        let absolute = Path::new("/").join(&names);
+        match asked.is_absolute() && self.allowed.iter().any(|folder| absolute.starts_with(folder)) {
+            true => absolute,
+            false => self.root.join(names),
+        }
     }
 }
 
 /// Logs that a sink does not write to the path in its topology.
-pub(super) fn warn_of_moved_directory(plan: &RecordingPlan, context: &PatternContext, root: &Path) {
+pub(super) fn warn_of_moved_directory(plan: &RecordingPlan, context: &PatternContext) {
     let RecordingTarget::Files(sink) = &plan.target else {
         return;
     };
-    let (asked, directory) = (
-        fixed_directory(&sink.directory, context),
-        root_dir(sink, context, root),
-    );
-    if root.join(&asked) != directory {
+    let (asked, directory) = (fixed_directory(&sink.directory, context), root_dir(sink, context));
+    if context.folders.root().join(&asked) != directory {
         tracing::warn!(
             sink = %plan.sink.name,
             baseDirectoryPath = %asked,
             directory = %directory.display(),
-            "files go below the directory of all recordings"
+            "files go below the directory of all recordings; --allow-recordings-under DIR allows more"
         );
     }
 }
@@ -88,18 +120,22 @@ pub(super) enum Store {
 }
 
 impl Store {
-    pub(super) fn new(plan: &RecordingPlan, context: &PatternContext, root: &Path) -> Self {
+    pub(super) fn new(plan: &RecordingPlan, context: &PatternContext) -> Self {
         let owner_id = owner_id(plan, context);
-        let (context, root) = (context.clone(), root.to_owned());
+        let (context, root) = (context.clone(), context.folders.root().to_owned());
+        let boundaries = context.folders.boundaries();
         match &plan.target {
             RecordingTarget::Files(sink) => {
-                let root_dir = root_dir(sink, &context, &root);
+                let root_dir = root_dir(sink, &context);
                 let (sink, cap) = (sink.clone(), sink.maximum_bytes);
                 let store = ClipDirectory::with_naming(move |new: &NewClip| {
-                    let directory = context.place(&root, &context.render(&sink.directory));
+                    let directory = context.folders.place(&context.render(&sink.directory));
                     clip_path(&directory, &context.render(&sink.file_name), new.start_90k)
                 });
-                let store = store.with_root(root_dir).with_owner(owner_id);
+                let store = store
+                    .with_root(root_dir)
+                    .with_owner(owner_id)
+                    .with_boundaries(boundaries);
                 Self::Files(match cap {
                     Some(bytes) => store.with_maximum_bytes(bytes),
                     None => store,
@@ -118,7 +154,7 @@ impl Store {
                         Ok(asset.insert(directory).clone())
                     }
                 });
-                Self::Segments(store.with_owner(owner_id))
+                Self::Segments(store.with_owner(owner_id).with_boundaries(boundaries))
             }
             RecordingTarget::Video(sink) => {
                 let options = SegmentOptions::default().with_length(sink.segment_length);
@@ -130,7 +166,7 @@ impl Store {
                 let store = SegmentDirectory::with_naming(options, move |_: &NewClip| {
                     Ok(root.join(checked(context.render(&name), is_directory_name)?))
                 });
-                Self::Segments(store.with_owner(owner_id))
+                Self::Segments(store.with_owner(owner_id).with_boundaries(boundaries))
             }
         }
     }
@@ -142,8 +178,8 @@ pub(super) fn owner_id(plan: &RecordingPlan, context: &PatternContext) -> String
 }
 
 /// The directory that holds all files of a file sink.
-pub(super) fn root_dir(sink: &FileSink, context: &PatternContext, root: &Path) -> PathBuf {
-    context.place(root, &fixed_directory(&sink.directory, context))
+pub(super) fn root_dir(sink: &FileSink, context: &PatternContext) -> PathBuf {
+    context.folders.place(&fixed_directory(&sink.directory, context))
 }
 
 /// The directories of a pattern before the first that changes with time.
@@ -280,19 +316,21 @@ mod tests {
 
     #[test]
     fn an_absolute_directory_stays_below_the_root_unless_it_may_leave_it() {
-        let place = |absolute_directories, directory| {
-            let context = PatternContext {
-                topology: "t".to_owned(),
-                instance: "i".to_owned(),
-                clock: WallClock::default(),
-                absolute_directories,
-            };
-            context.place(Path::new("/root/all"), directory)
+        let place = |allowed: &str, directory| {
+            let allowed: Vec<PathBuf> = allowed.split_whitespace().map(PathBuf::from).collect();
+            RecordingFolders::new("/root/all".into(), &allowed).place(directory)
         };
-        assert_eq!(place(true, "/var/media"), Path::new("/var/media"));
-        assert_eq!(place(true, "media"), Path::new("/root/all/media"));
-        assert_eq!(place(false, "/var/media"), Path::new("/root/all/var/media"));
-        assert_eq!(place(false, "/../../etc"), Path::new("/root/all/etc"));
+        for allowed in ["/", "/var/media", "/mnt /var"] {
+            assert_eq!(place(allowed, "/var/media"), Path::new("/var/media"));
+            assert_eq!(place(allowed, "media"), Path::new("/root/all/media"));
+        }
+        for allowed in ["", "/var/media/deeper", "/var/med", "/mnt"] {
+            assert_eq!(place(allowed, "/var/media"), Path::new("/root/all/var/media"));
+        }
+        assert_eq!(place("", "/../../etc"), Path::new("/root/all/etc"));
+        assert_eq!(place("/mnt", "/mnt/../etc"), Path::new("/mnt/etc"));
+        assert_eq!(place("/", "../../etc"), Path::new("/root/all/etc"));
+        assert_eq!(place("", "/root/all/clips"), Path::new("/root/all/clips"));
     }
 
     #[test]

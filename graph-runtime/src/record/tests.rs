@@ -114,10 +114,9 @@ async fn a_panic_ends_a_recording_that_is_finished_and_another_one_starts() {
     let plan = plan.recordings.into_iter().next().unwrap();
     let counters = Counters::default();
     let context = RecorderContext {
-        absolute_directories: true,
         topology: "t".to_owned(),
         instance: "i".to_owned(),
-        root: directory.path().to_owned(),
+        folders: RecordingFolders::new(directory.path().to_owned(), &[]),
         emitter: EventEmitter::detached(&counters),
         budget: Budget::new(64 << 20),
         recovered: RecoveredClips::default(),

@@ -1,6 +1,6 @@
 //! The unfinished file, and FFmpeg's MP4 writer on top of it.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +10,7 @@ use ffmpeg_next::format::context::{Output, StreamIo};
 use ffmpeg_next::{Dictionary, Rational, codec};
 use lva_media_types::MediaTime;
 
+use crate::beneath::Boundaries;
 use crate::error::ClipError;
 use crate::files::{sidecar_path, unfinished};
 use crate::naming::utc;
@@ -31,13 +32,18 @@ pub(super) const TIME_BASE: Rational = Rational(1, MediaTime::TICKS_PER_SECOND a
 
 /// Creates the unfinished file under a name that neither a finished nor an unfinished clip has, and locks it, so that
 /// recovery leaves it alone.
-pub(super) fn create_file(wanted: &Path) -> Result<(PathBuf, PathBuf, File), ClipError> {
+pub(super) fn create_file(
+    wanted: &Path,
+    boundaries: &Boundaries,
+) -> Result<(PathBuf, PathBuf, File), ClipError> {
     let failed = |path: &Path, cause| ClipError::Create {
         path: path.to_owned(),
         cause,
     };
     if let Some(directory) = wanted.parent() {
-        fs::create_dir_all(directory).map_err(|cause| failed(wanted, cause))?;
+        boundaries
+            .make_directory(directory)
+            .map_err(|cause| failed(wanted, cause))?;
     }
     for number in 1..=MAX_SAME_NAME {
         let path = if number == 1 {
@@ -50,12 +56,7 @@ pub(super) fn create_file(wanted: &Path) -> Result<(PathBuf, PathBuf, File), Cli
         if taken(&path)? || taken(&sidecar_path(&path))? {
             continue;
         }
-        match OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&part)
-        {
+        match boundaries.create_file(&part) {
             // A recovery may have locked it first. Without support for locks, record all the same.
             Ok(file) if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) => {}
             Ok(file) => return Ok((path, part, file)),

@@ -23,6 +23,8 @@ pub(crate) fn fragment_samples(
         flags: defaults.map_or(0, |trex| trex.default_sample_flags),
     };
     let mut first = (!list.is_empty()).then_some(0);
+    // Samples of all tracks together, those of size 0 too.
+    let mut seen = 0;
     for moof in fragments {
         // Without its own base, a run's offset is relative to the fragment's first byte. A run without offset follows the
         // previous run of the fragment, whatever its track.
@@ -38,6 +40,7 @@ pub(crate) fn fragment_samples(
                 list: &mut list,
                 decode: &mut decode,
                 position: &mut position,
+                seen: &mut seen,
                 file_len,
                 wanted,
             };
@@ -57,6 +60,7 @@ struct Run<'a> {
     list: &'a mut Vec<Sample>,
     decode: &'a mut u64,
     position: &'a mut u64,
+    seen: &'a mut usize,
     file_len: usize,
     wanted: bool,
 }
@@ -79,10 +83,11 @@ impl Run<'_> {
                     // The last fragment of a truncated recording.
                     return Ok(());
                 }
+                *self.seen += 1;
+                if *self.seen > 4 * MAX_SAMPLES || (self.wanted && self.list.len() >= MAX_SAMPLES) {
+                    return Err(MediaError::Malformed("a track has too many samples"));
+                }
                 if self.wanted {
-                    if self.list.len() >= MAX_SAMPLES {
-                        return Err(MediaError::Malformed("a track has too many samples"));
-                    }
                     let flags = match (trun.sample_flags.get(index), index, trun.first_sample_flags) {
                         (Some(flags), ..) => *flags,
                         (None, 0, Some(first)) => first,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use matroska_demuxer::{Frame, MatroskaFile, TrackEntry};
 use re_mp4::{Avc1Box, HevcBox, ReadBox};
 
+use super::reader::BoundedReader;
 use super::{Clip, MAX_SAMPLES, MediaError, Sample, Track, TrackKind, aac, h264, h265};
 
 /// First bytes of every EBML file (RFC 8794 section 11.2.1).
@@ -28,7 +29,7 @@ struct Reading {
 }
 
 pub(crate) fn read(file: &[u8]) -> Result<Clip, MediaError> {
-    let mut mkv = MatroskaFile::open(Cursor::new(file))?;
+    let mut mkv = MatroskaFile::open(BoundedReader::new(file))?;
     // Nanoseconds per tick, by default a million.
     let tick = mkv.info().timestamp_scale().get();
     let timescale = u32::try_from(SECOND / tick.max(1)).unwrap_or(u32::MAX).max(1);

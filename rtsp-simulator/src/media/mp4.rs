@@ -3,12 +3,13 @@
 //! `re_mp4` reads the boxes. Its own sample list is not used because it indexes tables without bounds checks; the
 //! code here checks them.
 
-use std::io::{Cursor, Seek};
+use std::io::Seek;
 
 use bytes::Bytes;
 use re_mp4::{BoxHeader, BoxType, MoofBox, MoovBox, ReadBox, StblBox, StsdBoxContent, TrakBox, skip_box};
 
 use super::fragments::fragment_samples;
+use super::reader::BoundedReader;
 use super::{Clip, MAX_SAMPLES, MediaError, Sample, Track, TrackKind, aac, h264, h265};
 
 /// Reads the samples of all usable tracks.
@@ -48,7 +49,7 @@ pub(super) fn read(data: Bytes) -> Result<Clip, MediaError> {
 
 /// The movie box and the movie fragments.
 fn movie(data: &[u8]) -> Result<(MoovBox, Vec<MoofBox>), MediaError> {
-    let mut reader = Cursor::new(data);
+    let mut reader = BoundedReader::new(data);
     let end = data.len() as u64;
     let (mut movie, mut fragments) = (None, Vec::new());
     loop {

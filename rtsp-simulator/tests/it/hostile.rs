@@ -136,6 +136,30 @@ async fn one_client_too_many_is_rejected() {
 }
 
 #[tokio::test]
+async fn idle_connections_make_way_for_a_camera_or_skips() {
+    let Some(directory) = made_clip(false, &[]) else {
+        return;
+    };
+    let simulator = simulator(directory.path()).await;
+    let url = CameraUrl::parse(&simulator.url("clip.mp4")).unwrap();
+    let connect = || Camera::connect(CameraOptions::new(url.clone()).with_credentials(Some(testuser())));
+    let mut playing = connect();
+    units(&mut playing, 3).await;
+    let mut idle = Vec::new();
+    for bytes in [&b""[..], b"OPTI", b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n"] {
+        for _ in 0..100 {
+            idle.push(sent(&simulator, bytes).await);
+        }
+    }
+    let mut late = connect();
+    units(&mut late, 3).await;
+    units(&mut playing, 3).await;
+    let counters = simulator.counters();
+    assert!(counters.evicted_connections >= 230, "{counters:?}");
+    assert_eq!(playing.counters().lost_sessions, 0);
+}
+
+#[tokio::test]
 async fn a_simulator_that_cannot_start_explains_why() {
     let missing = Simulator::start(SimulatorOptions::new("/nonexistent/media"))
         .await

@@ -59,6 +59,9 @@ pub(crate) struct Args {
     /// Directory for clips and recordings.
     #[arg(long, value_name = "DIR")]
     recordings: Option<PathBuf>,
+    /// Let file sinks with an absolute baseDirectoryPath in this folder write there, not below --recordings. Again for more.
+    #[arg(long, value_name = "DIR")]
+    allow_recordings_under: Vec<PathBuf>,
     /// Address of the methods, IP:PORT; "" for none.
     #[arg(long, value_name = "ADDRESS")]
     http: Option<String>,
@@ -103,6 +106,10 @@ impl Args {
         set(&mut config.module.name, &self.name);
         set(&mut config.module.data, &self.data);
         set(&mut config.module.recordings, &self.recordings);
+        config
+            .module
+            .allow_recordings_under
+            .extend(self.allow_recordings_under.iter().cloned());
         set(&mut config.http.listen, &self.http);
         set(&mut config.metrics.listen, &self.metrics);
         set(&mut config.hub.broker, &self.broker);

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use lva_server_transport::{ConnectionLimits, GuardedListener, GuardedStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -23,8 +24,8 @@ use crate::counters::count;
 use crate::http::HttpUrl;
 use crate::server::{Extension, HostError};
 
-/// Pause after an error of the listener, such as too many open files.
-const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+/// Time for a connection to send the head of its first request.
+const FIRST_REQUEST: Duration = Duration::from_secs(10);
 
 /// How often idle sessions are closed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
@@ -154,6 +155,11 @@ impl<E: Extension> HttpListening<E> {
     /// When it is polled outside of a tokio runtime with I/O and time.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
         let Self { listener, state, .. } = self;
+        let limits = ConnectionLimits::default()
+            .with_max_connections(state.options.max_connections)
+            .with_first_request(FIRST_REQUEST.min(state.options.idle_timeout))
+            .with_idle(state.options.idle_timeout);
+        let mut listener = GuardedListener::new(listener, limits);
         let (announce, down) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
@@ -163,18 +169,9 @@ impl<E: Extension> HttpListening<E> {
                 () = &mut shutdown => break,
                 Some(_) = connections.join_next() => {}
                 _ = sweep.tick() => state.sessions.close_idle(Instant::now()),
-                accepted = listener.accept() => match accepted {
-                    Ok((socket, _)) if connections.len() >= state.options.max_connections => {
-                        reject(&socket, &state.options, &state.counters);
-                    }
-                    Ok((socket, _)) => {
-                        connections.spawn(connection(Arc::clone(&state), socket, down.clone()));
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "could not accept a connection");
-                        tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
-                    }
-                },
+                stream = listener.accept_or_reject(|socket| reject(socket, &state.options, &state.counters)) => {
+                    connections.spawn(connection(Arc::clone(&state), stream, down.clone()));
+                }
             }
         }
         drop(listener);
@@ -199,21 +196,24 @@ impl<E> fmt::Debug for HttpListening<E> {
 
 async fn connection<E: Extension>(
     state: Arc<ServerState<E>>,
-    socket: TcpStream,
+    stream: GuardedStream<TcpStream>,
     mut down: watch::Receiver<bool>,
 ) {
-    let _ = socket.set_nodelay(true);
     let own = empty_slot();
     let idle = state.options.idle_timeout;
+    let peer = stream.connection().clone();
     let service = service_fn(move |request| {
-        let (state, own) = (Arc::clone(&state), Arc::clone(&own));
-        async move { Ok::<_, Infallible>(state.answer(own, request).await) }
+        let (state, own, peer) = (Arc::clone(&state), Arc::clone(&own), peer.clone());
+        async move {
+            let _in_progress = peer.begin_request();
+            Ok::<_, Infallible>(state.answer(own, &peer, request).await)
+        }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         // This is also the time between two requests.
         .header_read_timeout(idle)
-        .serve_connection(TokioIo::new(socket), service);
+        .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(served);
     let going_down = async {
         let _ = down.wait_for(|down| *down).await;

@@ -56,7 +56,8 @@ impl HttpServerOptions {
         /// Most bytes of a body; larger ones get 413. Default 64 MiB, enough for 4096×4096 in four bytes. Worst-case
         /// memory is this times [`with_max_connections`](Self::with_max_connections).
         with_max_frame_bytes(bytes: usize) max_frame_bytes = bytes;
-        /// Most open connections; further ones get 503. Default 64.
+        /// Most open connections, at least 1. Default 64. A further one gets the place of the oldest connection on which no
+        /// picture was answered, then of one that has had no request for 30 s; else 503.
         with_max_connections(connections: usize) max_connections = connections;
         /// Most named sessions; further ones get 503 until one is closed. Default 64. Each may hold a thread or a model.
         with_max_sessions(sessions: usize) max_sessions = sessions;

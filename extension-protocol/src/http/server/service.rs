@@ -12,6 +12,7 @@ use hyper::header::{
 use hyper::{Method, Request, Response, StatusCode};
 use lva_inference_schema::{AnalyticsBody, Inference, JsonStyle};
 use lva_media_types::MediaTime;
+use lva_server_transport::Connection;
 
 use super::options::HttpServerOptions;
 use super::sessions::{NoSession, OpenSession, SessionSlot, Sessions, SlotGuard, parameter};
@@ -98,16 +99,25 @@ impl HttpRejection {
 
 impl<E: Extension> ServerState<E> {
     /// Answers a request. `own` holds the session of its connection.
-    pub(super) async fn answer(self: Arc<Self>, own: SessionSlot, request: Request<Incoming>) -> Answer {
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        own: SessionSlot,
+        peer: &Connection,
+        request: Request<Incoming>,
+    ) -> Answer {
         count(&self.counters.requests);
         match Arc::clone(&self).result(own, request).await {
             Ok(inferences) => {
+                peer.vouch();
                 count(&self.counters.answers);
                 count_many(&self.counters.inferences, inferences.len() as u64);
                 with_inferences(inferences)
             }
             Err(rejection) => {
                 let counters = &self.counters;
+                if rejection.status == StatusCode::UNAUTHORIZED {
+                    peer.refuse();
+                }
                 count(match rejection.status {
                     StatusCode::UNAUTHORIZED => &counters.unauthorized,
                     StatusCode::PAYLOAD_TOO_LARGE => &counters.too_large,

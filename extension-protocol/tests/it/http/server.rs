@@ -458,6 +458,39 @@ async fn more_connections_than_allowed_are_503_at_once() {
 }
 
 #[tokio::test]
+async fn half_written_requests_on_every_connection_make_way() {
+    let credentials = Credentials::new("user", "secret");
+    for options in [
+        HttpServerOptions::default(),
+        HttpServerOptions::default().with_credentials(credentials.clone()),
+    ] {
+        let host = Host::start(Digester::default(), options).await;
+        let mut held = Vec::new();
+        for number in 0..200 {
+            let mut socket = TcpStream::connect((host.url.host(), host.url.port()))
+                .await
+                .unwrap();
+            let half = match number % 3 {
+                0 => &b""[..],
+                1 => b"POST / HTTP/1.1\r\nhost: x",
+                _ => b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf",
+            };
+            // It may have been closed for a newer one.
+            let _ = socket.write_all(half).await;
+            held.push(socket);
+        }
+        let url = host.url.clone();
+        let options = HttpClientOptions::new(url, FrameEncoding::Png)
+            .with_answer_timeout(PATIENCE)
+            .with_credentials(credentials.clone().into());
+        let client = HttpClient::new(options).unwrap();
+        for _ in 0..3 {
+            client.ask(png(64, 48, 0)).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_http_harms_nobody() {
     let host = Host::start(Digester::default(), HttpServerOptions::default()).await;
     for nonsense in [
