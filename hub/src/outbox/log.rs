@@ -165,6 +165,14 @@ impl Log {
         self.segments.iter().map(|file| file.bytes).sum()
     }
 
+    /// Its directory's last name, which tells it from the other outboxes of a program.
+    pub(super) fn name(&self) -> &str {
+        self.directory
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default()
+    }
+
     /// Events that are neither acknowledged nor dropped.
     pub(super) fn waiting(&self) -> u64 {
         self.next_sequence - self.cursor

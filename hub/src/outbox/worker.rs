@@ -437,7 +437,8 @@ impl<C: Clock> Loop<C> {
             if self.reported.dropped_for(OutboxDropReason::Storage)
                 == counters.snapshot().dropped_for(OutboxDropReason::Storage) - 1
             {
-                tracing::error!(%error, "the outbox cannot be written, and events are lost: is the disk full?");
+                let outbox = self.log.name();
+                tracing::error!(outbox, %error, "the outbox cannot be written, and events are lost: is the disk full?");
             }
         }
     }
@@ -461,7 +462,8 @@ impl<C: Clock> Loop<C> {
                 }
                 Ok(None) => return,
                 Err(error) => {
-                    tracing::error!(%error, "the outbox cannot be read; trying again");
+                    let outbox = self.log.name();
+                    tracing::error!(outbox, %error, "the outbox cannot be read; trying again");
                     self.retry_at = Some(self.clock.now().monotonic + RETRY_INTERVAL);
                 }
             }
@@ -502,7 +504,8 @@ impl<C: Clock> Loop<C> {
             for (reason, total) in stats.dropped {
                 let events = total - self.reported.dropped_for(reason);
                 if events > 0 {
-                    tracing::error!(%reason, events, total, "events were dropped");
+                    let outbox = self.log.name();
+                    tracing::error!(outbox, %reason, events, total, "events were dropped");
                 }
             }
             self.reported = stats;

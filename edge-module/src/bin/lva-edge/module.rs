@@ -27,9 +27,10 @@ use crate::{CANNOT_START, set};
 /// As a module of IoT Edge it connects to its edgeHub by the IOTEDGE_ variables of its environment; the section hub of
 /// the configuration names other hubs and brokers. It works without any as well.
 ///
-/// Events go to the hub, and where the configuration says so, to a file (section events), a webhook, NATS JetStream and Kafka (sections
-/// webhook, nats and kafka; the last two in programs built with the cargo feature of that name). Each has an outbox on disk, from which
-/// events are delivered whenever its server is back.
+/// Events go to the hub, and where the configuration says so, to a file (section events), a webhook,
+/// NATS JetStream and Kafka (sections webhook, nats and kafka; the last two in programs built with
+/// the cargo feature of that name). Hub, webhook, NATS and Kafka have an outbox on disk each, from
+/// which events are delivered whenever the server is back.
 ///
 /// Without a configuration file, everything is on loopback, and state and recordings are below the current directory.
 /// Flags win over the file.
