@@ -4,6 +4,7 @@ mod change;
 mod saved;
 mod view;
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -60,6 +61,8 @@ struct Known {
     desired: Option<Desired>,
     /// The broker does not have them yet, and had these before.
     unpublished: Option<Option<Desired>>,
+    /// What the module wrote before that and the broker had not sent back, the newest last.
+    superseded: VecDeque<Desired>,
     outcome: Outcome,
     reported: Map<String, Value>,
     reported_version: u64,
@@ -96,6 +99,7 @@ impl ModuleTwin {
                 known: Mutex::new(Known {
                     desired: none,
                     unpublished: None,
+                    superseded: VecDeque::new(),
                     outcome: Outcome {
                         problems: Vec::new(),
                         is_served: true,
@@ -163,11 +167,16 @@ impl Shared {
     /// These came from the hub or broker.
     async fn take(&self, now: Desired) {
         let _one = self.changing.lock().await;
+        if self.known.lock().superseded.contains(&now) {
+            // It comes back from the broker while a newer one is on its way there.
+            return;
+        }
         self.put_into_force(&now);
         {
             let mut known = self.known.lock();
             known.desired = Some(now.clone());
             known.unpublished = None;
+            known.superseded.clear();
         }
         // What is reported holds after a restart too.
         if let Err(error) = self.save(now, None).await {

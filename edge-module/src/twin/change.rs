@@ -9,6 +9,9 @@ use super::view::tag;
 use super::{ModuleTwin, Shared, TwinOwner, publish};
 use crate::data::DataError;
 
+/// Most changes that may be on their way to a broker and back.
+const MAX_SUPERSEDED: usize = 16;
+
 /// What is to become of the desired properties.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum DesiredChange {
@@ -94,7 +97,13 @@ impl Shared {
         self.put_into_force(&desired);
         {
             let mut known = self.known.lock();
-            known.desired = Some(desired.clone());
+            let before = known.desired.replace(desired.clone());
+            if known.unpublished.is_some() {
+                known.superseded.extend(before);
+                if known.superseded.len() > MAX_SUPERSEDED {
+                    known.superseded.pop_front();
+                }
+            }
             known.unpublished.clone_from(&unpublished);
         }
         if let (Some(client), Some(replaced)) = (self.client.get(), unpublished) {
@@ -102,5 +111,38 @@ impl Shared {
         }
         self.report_state();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::EventsConfig;
+    use crate::data::DataDirectory;
+    use crate::settings::LiveSettings;
+
+    fn properties(value: u64) -> Map<String, Value> {
+        Map::from_iter([("a".to_owned(), value.into())])
+    }
+
+    #[tokio::test]
+    async fn a_change_that_comes_back_from_the_broker_late_does_not_undo_the_next_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = Arc::new(DataDirectory::open(directory.path()).unwrap());
+        let settings = LiveSettings::new(&EventsConfig::default());
+        let twin = ModuleTwin::restored(data, settings, None, TwinOwner::Broker);
+        let change = async |value| {
+            let change = DesiredChange::Merge(properties(value));
+            twin.change(Precondition::Any, change).await.unwrap();
+            twin.view().unwrap().desired
+        };
+        let first = change(1).await;
+        let second = change(2).await;
+        twin.shared.take(first.clone()).await;
+        assert_eq!(twin.view().unwrap().desired, second);
+        // The newest comes back, and then another client writes, were it the same as before.
+        twin.shared.take(second).await;
+        twin.shared.take(first.clone()).await;
+        assert_eq!(twin.view().unwrap().desired, first);
     }
 }
