@@ -105,16 +105,21 @@ pub enum ServerTlsError {
     Identity(String),
 }
 
-/// The TLS error behind an error of the transport. With one, the server is reachable, and a retry does not help.
-pub(crate) fn tls_failure(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+/// The error of TLS that is the cause of another one.
+pub(crate) fn tls_failure<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
     chain(error).find_map(|error| {
         let direct = error.downcast_ref::<rustls::Error>();
         let inside = error
             .downcast_ref::<std::io::Error>()
             .and_then(|error| error.get_ref())
             .and_then(|error| error.downcast_ref::<rustls::Error>());
-        direct.or(inside).map(ToString::to_string)
+        direct.or(inside)
     })
+}
+
+/// Whether the peer answered the handshake with something that is not TLS.
+pub(crate) fn peer_has_no_tls(error: &rustls::Error) -> bool {
+    matches!(error, rustls::Error::InvalidMessage(_))
 }
 
 #[cfg(test)]

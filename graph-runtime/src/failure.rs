@@ -283,7 +283,7 @@ impl Failure {
             ConnectError::HandshakeTimeout { .. } => FailureKind::Timeout,
             ConnectError::Closed { .. } => FailureKind::Closed,
             ConnectError::Refused { status, .. } => return Self::peer(status, url).saying(error),
-            ConnectError::Tls { .. } => FailureKind::Untrusted,
+            ConnectError::Tls { .. } | ConnectError::PeerWithoutTls { .. } => FailureKind::Untrusted,
             ConnectError::SharedMemory(_) => FailureKind::SharedMemory,
             ConnectError::Options(_) => FailureKind::Configuration,
             // `NotADescriptor`, and what may be added.

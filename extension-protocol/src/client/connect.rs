@@ -16,7 +16,7 @@ use crate::causes::root_cause;
 use crate::convert::TIMESCALE;
 use crate::credentials;
 use crate::shared_memory::{Region, SharedMemoryError, remove_stale_regions};
-use crate::tls::{client_config, tls_failure};
+use crate::tls::{client_config, peer_has_no_tls, tls_failure};
 use crate::wire::media_descriptor::MediaSampleFormat;
 use crate::wire::media_graph_extension_client::MediaGraphExtensionClient;
 use crate::wire::media_stream_descriptor::{DataTransferProperties, StreamIdentifier};
@@ -163,9 +163,10 @@ async fn handshake(
     };
 
     let unreachable = |cause: tonic::transport::Error| match tls_failure(&cause) {
-        Some(reason) => ConnectError::Tls {
+        Some(error) if peer_has_no_tls(error) => ConnectError::PeerWithoutTls { url: url(), cause },
+        Some(error) => ConnectError::Tls {
             url: url(),
-            reason,
+            reason: error.to_string(),
             cause,
         },
         None => unreachable(cause),

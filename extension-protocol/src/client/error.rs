@@ -121,7 +121,17 @@ pub enum ConnectError {
         /// The error of the transport.
         cause: tonic::transport::Error,
     },
-    /// The TLS handshake failed: an untrusted certificate, one for another host name, or a port without TLS.
+    /// What answers there does not speak TLS.
+    #[error(
+        "the extension at {url} does not speak TLS on this port: write tcp://, or give the extension a certificate and a key"
+    )]
+    PeerWithoutTls {
+        /// The extension's address.
+        url: String,
+        /// The error of the transport.
+        cause: tonic::transport::Error,
+    },
+    /// The TLS handshake failed: an untrusted certificate, or one for another host name.
     #[error(
         "TLS to the extension at {url} failed ({reason}): its certificate must be signed by one of the trusted roots \
          and contain the host name of the URL"
@@ -178,7 +188,10 @@ impl ConnectError {
             Self::Unreachable { .. } | Self::HandshakeTimeout { .. } | Self::Closed { .. } => true,
             Self::Refused { status, .. } => status.is_transient(),
             Self::SharedMemory(error) => matches!(error, SharedMemoryError::NoSpace { .. }),
-            Self::Options(_) | Self::NotADescriptor { .. } | Self::Tls { .. } => false,
+            Self::Options(_)
+            | Self::NotADescriptor { .. }
+            | Self::PeerWithoutTls { .. }
+            | Self::Tls { .. } => false,
         }
     }
 }

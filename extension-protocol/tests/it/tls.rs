@@ -129,8 +129,13 @@ async fn a_client_with_tls_is_told_that_the_server_has_none() {
     let host = Host::start(ServerOptions::default()).await;
     let error =
         refused(&ClientOptions::new(host.url.clone(), small_format()).with_tls(trusting(&root()))).await;
-    assert!(matches!(error, ConnectError::Tls { .. }), "{error:?}");
+    assert!(matches!(error, ConnectError::PeerWithoutTls { .. }), "{error:?}");
     assert!(!error.is_transient());
+    let text = error.to_string();
+    assert!(
+        text.contains("tcp://") && !text.contains("trusted roots"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

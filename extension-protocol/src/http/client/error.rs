@@ -5,6 +5,7 @@ use lva_client_transport::http::HttpTransportError;
 
 use crate::BoxError;
 use crate::http::{AnswerError, HttpUrl};
+use crate::tls::{peer_has_no_tls, tls_failure};
 
 /// Why a picture has no result. The client stays usable.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +33,8 @@ pub enum HttpError {
     },
     /// The TLS handshake failed, or the server's certificate was not accepted.
     #[error(
-        "TLS with the HTTP extension at {url} failed: check trustedCertificates and the host's name ({cause})"
+        "TLS with the HTTP extension at {url} failed: {} ({cause})",
+        tls_advice(cause)
     )]
     Untrusted {
         /// The server, without the query.
@@ -129,6 +131,15 @@ pub enum HttpError {
         /// Its name.
         encoding: String,
     },
+}
+
+/// What to do about a handshake that failed.
+fn tls_advice(cause: &io::Error) -> &'static str {
+    if tls_failure(cause).is_some_and(peer_has_no_tls) {
+        "it does not speak TLS on this port, so write http://"
+    } else {
+        "check trustedCertificates and the host's name"
+    }
 }
 
 impl HttpError {
