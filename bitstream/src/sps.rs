@@ -19,6 +19,8 @@ pub struct Sps {
     pub id: u32,
     /// Width and height of the pictures in pixels, cropped; at most [`MAX_PICTURE_SIDE`].
     pub size: (u32, u32),
+    /// Width and height before cropping: what a decoder takes memory for, however little of it is shown.
+    pub coded_size: (u32, u32),
     /// `chroma_format_idc`: 0 without colour, 1 is 4:2:0, 2 is 4:2:2, 3 is 4:4:4.
     pub chroma_format: u8,
     /// Bits of a luma and of a chroma sample, 8 to 15.
@@ -124,6 +126,7 @@ impl Sps {
         Self {
             codec: VideoCodec::H265,
             id: 0,
+            coded_size: (0, 0),
             size: (0, 0),
             chroma_format: 1,
             bit_depth: (8, 8),
@@ -190,6 +193,7 @@ fn h264(mut bits: BitReader<'_>) -> Option<Sps> {
         codec: VideoCodec::H264,
         id,
         size,
+        coded_size: (width, height),
         chroma_format: chroma,
         bit_depth: depth,
         separate_colour_planes: separate,

@@ -8,12 +8,15 @@ use crate::hardware::{self, Hardware};
 use crate::picture::{Picture, PictureError};
 use crate::unit::UnitReader;
 use ffmpeg_next as ffmpeg;
+use ffmpeg_next::Dictionary;
 use ffmpeg_next::codec::{self, threading};
 use ffmpeg_next::util::frame::Video;
-use lva_bitstream::{NalError, NalUnits, ParameterSets, START_CODE};
+use lva_bitstream::{
+    NalError, NalHeader, NalKind, NalUnits, ParameterSetKind, ParameterSets, START_CODE, Sps,
+};
 use lva_media_types::VideoCodec;
 use lva_media_types::limits::MAX_ACCESS_UNIT_BYTES;
-pub use options::{DecodeQuality, DecoderOptions, MAX_THREADS, UnknownDecodeQuality};
+pub use options::{DecodeQuality, DecoderOptions, MAX_DECODED_PIXELS, MAX_THREADS, UnknownDecodeQuality};
 pub use outcome::{DecoderOpenError, DecoderStats, PushError, UnitOutcome};
 use std::collections::VecDeque;
 use std::fmt;
@@ -41,6 +44,9 @@ pub struct Decoder {
     units: UnitReader,
     schedule: Schedule,
     hardware: Option<Hardware>,
+    max_pixels: u64,
+    /// Why the parameter sets cannot be used.
+    refusal: Option<PushError>,
     /// Units that may or may not be decoded, depending on later ones.
     deferred: Vec<Prepared>,
     deferred_bytes: usize,
@@ -105,12 +111,16 @@ impl Decoder {
         if options.quality == DecodeQuality::Fast {
             decoder.skip_loop_filter(ffmpeg::Discard::All);
         }
+        // For what has no parameter sets: JPEG.
+        let mut limits = Dictionary::new();
+        limits.set("max_pixels", &options.max_pixels.min(i32::MAX as u64).to_string());
         let decoder = decoder
-            .video()
+            .open_with(limits)
+            .and_then(|opened| opened.video())
             .map_err(|cause| DecoderOpenError::Open { codec, cause })?;
         let mut units = UnitReader::new(codec);
         units.parameter_sets(&parameter_sets);
-        Ok(Self {
+        let mut opened = Self {
             codec,
             decoder,
             parameter_sets,
@@ -118,11 +128,37 @@ impl Decoder {
             units,
             schedule: Schedule::default(),
             hardware,
+            max_pixels: options.max_pixels,
+            refusal: None,
             deferred: Vec::new(),
             deferred_bytes: 0,
             waiting: VecDeque::new(),
             unsupported: None,
             stats: DecoderStats::default(),
+        };
+        opened.refusal = opened.refusal_of(opened.parameter_sets.iter());
+        Ok(opened)
+    }
+
+    /// Why a stream with these units is not decoded: a decoder takes memory for the size before cropping, which FFmpeg does
+    /// not limit.
+    fn refusal_of<'a>(&self, mut units: impl Iterator<Item = &'a [u8]>) -> Option<PushError> {
+        let sps = NalKind::ParameterSet(ParameterSetKind::Sps);
+        units.find_map(|unit| {
+            NalHeader::parse(self.codec, unit).filter(|header| header.kind == sps)?;
+            let Some(Sps {
+                coded_size: (width, height),
+                ..
+            }) = Sps::parse(self.codec, unit)
+            else {
+                return Some(PushError::UnknownSize);
+            };
+            let max_pixels = self.max_pixels;
+            (u64::from(width) * u64::from(height) > max_pixels).then_some(PushError::TooManyPixels {
+                width,
+                height,
+                max_pixels,
+            })
         })
     }
 
@@ -251,6 +287,13 @@ impl Decoder {
             self.stats.damaged_units += 1;
             return Err(PushError::TooLarge(unit.len()));
         }
+        if self.codec != VideoCodec::Mjpeg {
+            let nals = NalUnits::length_prefixed(unit, self.parameter_sets.length_size());
+            if let Some(refusal) = self.refusal_of(nals).or_else(|| self.refusal.clone()) {
+                self.stats.damaged_units += 1;
+                return Err(refusal);
+            }
+        }
         let pts = i64::try_from(timestamp_90k).map_err(|_| PushError::Timestamp(timestamp_90k))?;
         let (mut packet, cut) = self.packet(unit)?;
         if let Some(packet) = &mut packet {
@@ -309,6 +352,7 @@ impl Decoder {
         let sets = ParameterSets::from_extra_data(self.codec, extra_data)?;
         if self.parameter_sets != sets {
             self.units.parameter_sets(&sets);
+            self.refusal = self.refusal_of(sets.iter());
             self.parameter_sets = sets;
             self.parameter_sets_due = true;
         }

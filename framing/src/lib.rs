@@ -49,7 +49,8 @@
 //!
 //! # Limits
 //!
-//! Sides up to [`MAX_PICTURE_SIDE`](lva_media_types::limits::MAX_PICTURE_SIDE), access units up to
+//! Sides up to [`MAX_PICTURE_SIDE`](lva_media_types::limits::MAX_PICTURE_SIDE), pictures up to [`MAX_DECODED_PIXELS`]
+//! ([`DecoderOptions::with_max_pixels`]), access units up to
 //! [`MAX_ACCESS_UNIT_BYTES`](lva_media_types::limits::MAX_ACCESS_UNIT_BYTES), planar 4:2:0, 4:2:2, 4:4:4 in 8 bits and
 //! 4:2:0 in 10. FFmpeg comes from the system (5.1 or newer), linked dynamically through `ffmpeg-next`; its log level is
 //! set once, to fatal. Decoding and rendering block: run them on dedicated threads.
@@ -73,8 +74,8 @@ mod sampler;
 mod unit;
 
 pub use decoder::{
-    DecodeQuality, Decoder, DecoderOpenError, DecoderOptions, DecoderStats, MAX_THREADS, PushError,
-    UnitOutcome, UnknownDecodeQuality,
+    DecodeQuality, Decoder, DecoderOpenError, DecoderOptions, DecoderStats, MAX_DECODED_PIXELS, MAX_THREADS,
+    PushError, UnitOutcome, UnknownDecodeQuality,
 };
 pub use demand::Demand;
 #[cfg(feature = "encode")]

@@ -32,12 +32,13 @@ pub(super) fn sps(mut bits: BitReader<'_>) -> Option<Sps> {
     bits.skip(skipped)?;
     let id = bits.unsigned_exp_golomb()?;
     let (chroma, separate) = chroma_format(&mut bits)?;
-    let size = (bits.unsigned_exp_golomb()?, bits.unsigned_exp_golomb()?);
-    let size = cropped(&mut bits, size, chroma_unit(chroma, separate))?;
+    let coded_size = (bits.unsigned_exp_golomb()?, bits.unsigned_exp_golomb()?);
+    let size = cropped(&mut bits, coded_size, chroma_unit(chroma, separate))?;
     Some(Sps {
         codec: VideoCodec::H265,
         id,
         size,
+        coded_size,
         chroma_format: chroma,
         bit_depth: bit_depth(&mut bits)?,
         separate_colour_planes: separate,

@@ -8,6 +8,12 @@ pub use quality::{DecodeQuality, UnknownDecodeQuality};
 /// Most decoder threads that can be asked for.
 pub const MAX_THREADS: usize = 64;
 
+/// Most pixels of a picture that is decoded, unless more are asked for: those of 8192x4320, the largest picture of H.265's level
+/// 6.2.
+///
+/// A decoder keeps up to 17 pictures, of 1.5 bytes a pixel in most streams: 860 MiB of this size, 50 MiB of 1080p.
+pub const MAX_DECODED_PIXELS: u64 = 8192 * 4320;
+
 /// How to decode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecoderOptions {
@@ -15,6 +21,7 @@ pub struct DecoderOptions {
     pub(super) low_delay: bool,
     pub(super) hardware: Option<Hardware>,
     pub(super) quality: DecodeQuality,
+    pub(super) max_pixels: u64,
 }
 
 impl Default for DecoderOptions {
@@ -24,6 +31,7 @@ impl Default for DecoderOptions {
             low_delay: true,
             hardware: None,
             quality: DecodeQuality::Exact,
+            max_pixels: MAX_DECODED_PIXELS,
         }
     }
 }
@@ -64,6 +72,15 @@ impl DecoderOptions {
     #[must_use]
     pub fn with_quality(mut self, quality: DecodeQuality) -> Self {
         self.quality = quality;
+        self
+    }
+
+    /// Most pixels of a picture, default [`MAX_DECODED_PIXELS`] (8192x4320). A stream that announces more is not decoded: of
+    /// its first bytes a decoder would take memory for up to 17 such pictures, 25 bytes a pixel. Too few, and the streams of
+    /// large cameras give [`PushError::TooManyPixels`](crate::PushError::TooManyPixels).
+    #[must_use]
+    pub fn with_max_pixels(mut self, pixels: u64) -> Self {
+        self.max_pixels = pixels.max(1);
         self
     }
 }

@@ -77,6 +77,20 @@ pub enum PushError {
     /// The unit is larger than [`MAX_ACCESS_UNIT_BYTES`].
     #[error("an access unit of {0} bytes is too large; the limit is {MAX_ACCESS_UNIT_BYTES} bytes")]
     TooLarge(usize),
+    /// The stream announces larger pictures than [`DecoderOptions::with_max_pixels`](crate::DecoderOptions::with_max_pixels)
+    /// allows. Nothing of it is decoded. Choose a smaller size in the camera.
+    #[error("pictures of {width}x{height} are not decoded: at most {max_pixels} pixels are allowed")]
+    TooManyPixels {
+        /// Width that the stream announces, before cropping.
+        width: u32,
+        /// Height that the stream announces, before cropping.
+        height: u32,
+        /// The limit.
+        max_pixels: u64,
+    },
+    /// A sequence parameter set cannot be read, so the size of its pictures is not known. Nothing of the stream is decoded.
+    #[error("the size of the pictures cannot be read from the stream's parameter sets")]
+    UnknownSize,
     /// The time does not fit into FFmpeg's 63 bits.
     #[error("the time stamp {0} is out of range")]
     Timestamp(u64),

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)] // a counting allocator, and a look at FFmpeg's stream parameters: both only here
 
 mod allocations;
+mod bombs;
 mod decoding;
 mod demand;
 #[cfg(feature = "encode")]
