@@ -306,8 +306,10 @@ impl ClipWriter {
             return Err(ClipError::NoAudioTrack);
         }
         let time = self.start_90k.map(|start| relative(unit.timestamp_90k, start));
-        let Some(time) = time.filter(|time| *time >= 0 && self.last_audio.is_none_or(|last| *time > last))
-        else {
+        let next = self
+            .last_audio
+            .map_or(0, |last| last.saturating_add(self.least_audio_ticks()));
+        let Some(time) = time.filter(|time| *time >= next) else {
             self.skipped += 1;
             return Ok(());
         };
@@ -320,6 +322,14 @@ impl ClipWriter {
                 Ok(())
             }
         }
+    }
+
+    /// Two times that are closer are one time for the MP4 writer, which rejects that.
+    fn least_audio_ticks(&self) -> i64 {
+        let [_, audio] = self.time_bases;
+        let ticks = i64::from(TIME_BASE.denominator()) * i64::from(audio.numerator());
+        let units = i64::from(audio.denominator().max(1));
+        (ticks + units - 1) / units
     }
 
     fn put_audio(&mut self, time: i64, data: &[u8]) -> Result<(), ClipError> {

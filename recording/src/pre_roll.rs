@@ -1,11 +1,15 @@
 //! The last seconds of a stream, ready to be recorded.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lva_media_types::MediaTime;
 
-use crate::unit::MediaUnit;
+use crate::unit::{MediaUnit, Tracks};
+
+/// Changes of the stream's parameters within the buffer: each may take 300 KiB.
+const MAX_CHANGES: usize = 64;
 
 /// Limits of a [`PreRoll`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +56,8 @@ pub struct PreRoll {
     units: VecDeque<MediaUnit>,
     /// Number (counted from the first unit ever kept) and time of each keyframe in `units`.
     keyframes: VecDeque<(u64, u64)>,
+    /// The parameters of the units from these numbers on.
+    tracks: VecDeque<(u64, Arc<Tracks>)>,
     dropped: u64,
     bytes: usize,
     newest_90k: u64,
@@ -65,10 +71,23 @@ impl PreRoll {
             limits,
             units: VecDeque::new(),
             keyframes: VecDeque::new(),
+            tracks: VecDeque::new(),
             dropped: 0,
             bytes: 0,
             newest_90k: 0,
             stats: PreRollStats::default(),
+        }
+    }
+
+    /// Units that follow have these parameters.
+    pub(crate) fn set_tracks(&mut self, tracks: Arc<Tracks>) {
+        let next = self.dropped + self.units.len() as u64;
+        if self.tracks.back().is_some_and(|(number, _)| *number == next) {
+            self.tracks.pop_back();
+        }
+        self.tracks.push_back((next, tracks));
+        while self.tracks.len() > MAX_CHANGES && !self.units.is_empty() {
+            self.stats.evicted_for_bytes += self.drop_oldest_group();
         }
     }
 
@@ -106,6 +125,29 @@ impl PreRoll {
 
     /// The units from the last keyframe at or before `start_90k` on, or from the oldest if there is none.
     pub fn units_from(&self, start_90k: u64) -> impl Iterator<Item = &MediaUnit> {
+        let first = self.place_of(start_90k);
+        self.units.iter().skip(first)
+    }
+
+    /// The same with their parameters.
+    pub(crate) fn units_with_tracks(
+        &self,
+        start_90k: u64,
+    ) -> impl Iterator<Item = (&MediaUnit, Option<&Arc<Tracks>>)> {
+        let first = self.place_of(start_90k);
+        let mut tracks = self.tracks.iter().peekable();
+        let mut current = None;
+        let numbered = (self.dropped..).zip(&self.units).skip(first);
+        numbered.map(move |(number, unit)| {
+            while let Some((_, next)) = tracks.next_if(|(from, _)| *from <= number) {
+                current = Some(next);
+            }
+            (unit, current)
+        })
+    }
+
+    /// The place among the units of the last keyframe at or before this time, or of the oldest.
+    fn place_of(&self, start_90k: u64) -> usize {
         let number = self
             .keyframes
             .iter()
@@ -113,9 +155,7 @@ impl PreRoll {
             .last()
             .or(self.keyframes.front())
             .map_or(0, |(number, _)| number.saturating_sub(self.dropped));
-        self.units
-            .iter()
-            .skip(usize::try_from(number).unwrap_or(usize::MAX))
+        usize::try_from(number).unwrap_or(usize::MAX)
     }
 
     /// Time of the oldest unit, a keyframe.
@@ -135,6 +175,14 @@ impl PreRoll {
         self.keyframes.clear();
         self.bytes = 0;
         self.newest_90k = 0;
+        self.forget_tracks();
+    }
+
+    /// Keeps the parameters of the units that are there, and of those that follow.
+    fn forget_tracks(&mut self) {
+        while self.tracks.get(1).is_some_and(|(from, _)| *from <= self.dropped) {
+            self.tracks.pop_front();
+        }
     }
 
     /// Counters of dropped units.
@@ -156,6 +204,7 @@ impl PreRoll {
             count += 1;
         }
         self.keyframes.pop_front();
+        self.forget_tracks();
         count
     }
 }

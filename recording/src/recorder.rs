@@ -4,6 +4,7 @@ mod active;
 mod annotations;
 mod clip_output;
 mod event;
+mod parameters;
 mod pending;
 mod retry_delay;
 mod trigger;
@@ -22,6 +23,7 @@ use crate::unit::{MediaUnit, Track, Tracks};
 use active::{Active, NEVER};
 use annotations::Annotations;
 use clip_output::ClipOutput;
+use parameters::Parameters;
 use trigger::Trigger;
 
 /// Media time that goes back by more than this (2 s) starts a new timeline; by less, it is a reordered picture.
@@ -33,8 +35,7 @@ const MAX_REORDER: u64 = 2 * MediaTime::TICKS_PER_SECOND;
 /// clock: media time comes from the units, and the delay before a failed disk is retried is media time, too.
 pub struct Recorder<S: ClipStore = ClipDirectory> {
     output: ClipOutput<S>,
-    /// `None` until the camera has described them.
-    tracks: Option<Tracks>,
+    parameters: Parameters,
     trigger: Trigger,
     pre_roll: PreRoll,
     newest_90k: Option<u64>,
@@ -80,11 +81,16 @@ impl<S: ClipStore> Recorder<S> {
 
     fn with_trigger(trigger: Trigger, pre_roll: PreRollLimits, tracks: Option<Tracks>, store: S) -> Self {
         let lookback = (!trigger.is_always()).then_some(pre_roll.span_90k);
+        let parameters = Parameters::new(tracks);
+        let mut pre_roll = PreRoll::new(pre_roll);
+        if let Some(tracks) = parameters.current() {
+            pre_roll.set_tracks(tracks.clone());
+        }
         Self {
             output: ClipOutput::new(store, Annotations::new(lookback)),
-            tracks,
+            pre_roll,
+            parameters,
             trigger,
-            pre_roll: PreRoll::new(pre_roll),
             newest_90k: None,
             recordings: 0,
             active: None,
@@ -96,13 +102,14 @@ impl<S: ClipStore> Recorder<S> {
     #[must_use = "the events report which clips exist"]
     pub fn push(&mut self, unit: MediaUnit) -> Vec<RecorderEvent> {
         let mut events = self.take_events();
-        if self.tracks.is_none() {
+        if self.parameters.current().is_none() {
             return events;
         }
         if unit.track == Track::Video {
             self.follow_time(unit.timestamp_90k, &mut events);
         }
         if unit.starts_decoding() {
+            self.cut_if_due(unit.timestamp_90k, &mut events);
             self.open_always(unit.timestamp_90k);
             self.end_pause(unit.timestamp_90k);
         }
@@ -166,23 +173,40 @@ impl<S: ClipStore> Recorder<S> {
     }
 
     /// Sets the stream's parameters, when they are known, and after a camera was reconfigured. Equal parameters have no effect.
-    /// Empties the pre-roll: an MP4 track has one set of parameters.
+    ///
+    /// An MP4 track has one set of them, so a clip ends, and the next one begins at the next keyframe; at most once in 10 s of
+    /// media time, and once in 2 s where the size changes, however often a camera changes them. Until then keyframes of the same
+    /// size bring their parameter sets with them, and pictures of another size are counted as [`RecorderStats::not_written`].
+    /// The pre-roll stays if the size and the audio do, and no clip was cut.
     #[must_use = "the events report which clips exist"]
     pub fn set_tracks(&mut self, tracks: impl Into<Tracks>) -> Vec<RecorderEvent> {
         let mut events = self.take_events();
-        let tracks = Some(tracks.into());
-        if self.tracks == tracks {
+        let Some(fit) = self.parameters.set(tracks.into()) else {
             return events;
+        };
+        if !fit {
+            self.pre_roll.clear();
         }
-        self.tracks = tracks;
-        self.pre_roll.clear();
+        if let Some(tracks) = self.parameters.current() {
+            self.pre_roll.set_tracks(tracks.clone());
+        }
+        self.cut_if_due(self.newest_90k.unwrap_or(0), &mut events);
+        events
+    }
+
+    /// Ends the clip that is being written with other parameters than the current ones, if the last cut was long ago.
+    fn cut_if_due(&mut self, now_90k: u64, events: &mut Vec<RecorderEvent>) {
         if let Some(active) = &mut self.active
             && active.is_writing()
+            && let Some(file) = &active.tracks
+            && self.parameters.is_cut_due(file, now_90k)
         {
+            self.parameters.cut(now_90k);
+            // What it holds is in the clip.
+            self.pre_roll.clear();
             self.output
-                .finish(active, RecordingStopReason::TracksChanged, &mut events);
+                .finish(active, RecordingStopReason::TracksChanged, events);
         }
-        events
     }
 
     /// Evicts the oldest group of pictures of the pre-roll early, to free memory. Returns the number of evicted units: 0
@@ -268,8 +292,8 @@ impl<S: ClipStore> Recorder<S> {
 
     fn write(&mut self, unit: &MediaUnit, events: &mut Vec<RecorderEvent>) {
         let newest_90k = self.newest_90k.unwrap_or(0);
-        if let Some(active) = &mut self.active {
-            self.output.write(active, unit, newest_90k, events);
+        if let (Some(active), Some(tracks)) = (&mut self.active, self.parameters.current()) {
+            self.output.write(active, unit, tracks, newest_90k, events);
         }
     }
 
@@ -310,7 +334,7 @@ impl<S: ClipStore> Recorder<S> {
 
     fn begin(&mut self, events: &mut Vec<RecorderEvent>) {
         let newest_90k = self.newest_90k.unwrap_or(0);
-        if let (Some(active), Some(tracks)) = (&mut self.active, &self.tracks) {
+        if let (Some(active), Some(tracks)) = (&mut self.active, self.parameters.current()) {
             self.output
                 .begin(active, tracks, &self.pre_roll, newest_90k, events);
         }
@@ -326,7 +350,7 @@ impl<S: ClipStore> Recorder<S> {
 impl<S: ClipStore> fmt::Debug for Recorder<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorder")
-            .field("tracks", &self.tracks)
+            .field("tracks", &self.parameters.current())
             .field("stats", &self.stats())
             .field("is_recording", &self.is_recording())
             .finish_non_exhaustive()

@@ -1,6 +1,9 @@
 //! The recording of an open gate, and its current clip.
 
+use std::sync::Arc;
+
 use crate::store::NewClip;
+use crate::unit::Tracks;
 
 /// End of a recording without a gate.
 pub(super) const NEVER: u64 = u64::MAX;
@@ -15,6 +18,10 @@ pub(super) struct Active<C> {
     pub(super) ids: Vec<String>,
     /// Whether a file of it was reported as available.
     pub(super) available: bool,
+    /// The parameters with which its current clip began.
+    pub(super) tracks: Option<Arc<Tracks>>,
+    /// Pictures come that the current clip cannot hold.
+    pub(super) suspended: bool,
     pub(super) clip: ClipState<C>,
 }
 
@@ -37,6 +44,8 @@ impl<C> Active<C> {
             end_90k,
             ids: id.into_iter().collect(),
             available: false,
+            tracks: None,
+            suspended: false,
             clip: ClipState::Waiting { wrote_before: false },
         }
     }

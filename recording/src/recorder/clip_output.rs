@@ -3,6 +3,7 @@
 use super::active::{Active, ClipState};
 use super::annotations::Annotations;
 use super::event::{RecorderEvent, RecorderStats, RecordingStopReason};
+use super::parameters::{adapted, can_hold};
 use super::retry_delay::RetryDelay;
 use crate::error::ClipError;
 use crate::index::StoreStats;
@@ -10,6 +11,7 @@ use crate::pre_roll::PreRoll;
 use crate::report::ClipReport;
 use crate::store::{Clip, ClipStore};
 use crate::unit::{MediaUnit, Track, Tracks};
+use std::sync::Arc;
 
 /// The store and the annotations, with the counters and events of both.
 pub(super) struct ClipOutput<S: ClipStore> {
@@ -53,7 +55,7 @@ impl<S: ClipStore> ClipOutput<S> {
     pub(super) fn begin(
         &mut self,
         active: &mut Active<S::Clip>,
-        tracks: &Tracks,
+        current: &Arc<Tracks>,
         pre_roll: &PreRoll,
         newest_90k: u64,
         events: &mut Vec<RecorderEvent>,
@@ -61,18 +63,25 @@ impl<S: ClipStore> ClipOutput<S> {
         if !active.is_waiting() {
             return;
         }
-        let mut units = pre_roll.units_from(active.start_90k).peekable();
-        let first = units.peek().map(|unit| unit.timestamp_90k);
-        let Some(start_90k) = first.filter(|start| *start <= active.end_90k) else {
+        let units = pre_roll.units_with_tracks(active.start_90k);
+        let mut units = units
+            .map(|(unit, tracks)| (unit, tracks.unwrap_or(current)))
+            .peekable();
+        let first = units
+            .peek()
+            .map(|(unit, tracks)| (unit.timestamp_90k, Arc::clone(tracks)));
+        let Some((start_90k, file)) = first.filter(|(start, _)| *start <= active.end_90k) else {
             return;
         };
-        let mut clip = match self.create(active, tracks, start_90k, events) {
+        active.tracks = Some(Arc::clone(&file));
+        active.suspended = false;
+        let mut clip = match self.create(active, &file, start_90k, events) {
             Ok(clip) => clip,
             Err(error) => return self.pause(active, None, error, newest_90k, events),
         };
         let mut finished = Vec::new();
         let (mut newest, mut written) = (start_90k, Ok(()));
-        for unit in units {
+        for (unit, tracks) in units {
             // The end may already have passed, if the window is longer than the recording.
             let beyond = unit.timestamp_90k > newest;
             if beyond && newest >= active.end_90k {
@@ -81,7 +90,7 @@ impl<S: ClipStore> ClipOutput<S> {
             if unit.track == Track::Video {
                 newest = newest.max(unit.timestamp_90k);
             }
-            written = write(&mut clip, unit, &mut finished);
+            written = write(&mut clip, &adapted(unit, &file, tracks), &mut finished);
             if written.is_err() {
                 break;
             }
@@ -120,18 +129,28 @@ impl<S: ClipStore> ClipOutput<S> {
         Ok(clip)
     }
 
-    /// Appends a unit to the clip, if one is being written.
+    /// Appends a unit with these parameters to the clip, if one is being written.
     pub(super) fn write(
         &mut self,
         active: &mut Active<S::Clip>,
         unit: &MediaUnit,
+        tracks: &Tracks,
         newest_90k: u64,
         events: &mut Vec<RecorderEvent>,
     ) {
         match active.take_state() {
             ClipState::Writing(mut clip) => {
+                let file = active.tracks.as_deref().unwrap_or(tracks);
+                if unit.starts_decoding() {
+                    active.suspended = !can_hold(file, tracks);
+                }
+                if active.suspended {
+                    self.stats.not_written += 1;
+                    active.clip = ClipState::Writing(clip);
+                    return;
+                }
                 let mut finished = Vec::new();
-                let written = write(&mut clip, unit, &mut finished);
+                let written = write(&mut clip, &adapted(unit, file, tracks), &mut finished);
                 self.emit(active, finished, events);
                 match written {
                     Ok(()) => active.clip = ClipState::Writing(clip),

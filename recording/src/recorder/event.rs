@@ -141,7 +141,8 @@ pub struct RecorderStats {
     pub bytes: u64,
     /// Recordings that failed.
     pub failed: u64,
-    /// Units rejected by the disk while the gate was open.
+    /// Units while the gate was open that the disk rejected, or that the clip cannot hold: pictures of another size, within
+    /// 2 s after the last such change.
     pub not_written: u64,
     /// Recordings without media.
     pub no_media: u64,

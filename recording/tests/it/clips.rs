@@ -155,6 +155,28 @@ fn mjpeg_and_opus_are_recorded_unchanged_and_decode_without_a_message_or_skips()
 }
 
 #[test]
+fn audio_at_one_time_of_its_clock_is_skipped_and_not_rejected_or_skips() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(made) = make_source(directory.path(), 3, &PLAIN, true) else {
+        return;
+    };
+    let mut source = read(&made);
+    let usual = record(&source, &source.units, &directory.path().join("usual.mp4"));
+    let audio = source.units.iter_mut().filter(|unit| unit.track == Track::Audio);
+    let times = audio.skip(20).take(6);
+    let mut before = None;
+    for unit in times {
+        unit.timestamp_90k = before.map_or(unit.timestamp_90k, |before| before + 1);
+        before = Some(unit.timestamp_90k);
+    }
+    let path = directory.path().join("clip.mp4");
+    let report = record(&source, &source.units, &path);
+    assert_eq!(report.video_packets, 90);
+    // Those that are a tick of its clock apart are written.
+    assert!((1..5).contains(&(report.skipped - usual.skipped)), "{report:?}");
+}
+
+#[test]
 fn an_interrupted_clip_is_found_and_plays_or_skips() {
     let directory = tempfile::tempdir().unwrap();
     let Some(made) = make_source(directory.path(), 5, &PLAIN, false) else {

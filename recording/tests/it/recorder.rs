@@ -1,5 +1,6 @@
 //! The recorder's promises: on any stream with a store in memory, and once with files.
 
+mod parameters;
 mod properties;
 
 use crate::support::{PLAIN, START, make_source, packet_hashes, read};
