@@ -16,6 +16,8 @@ const TICKS: i64 = MediaTime::TICKS_PER_SECOND as i64;
 const NTP_TO_UNIX_SECONDS: i64 = 2_208_988_800;
 /// So many units in a row without a usable RTP time, and arrival alone counts; and so many good ones to end that.
 const UNUSABLE_UNITS: u32 = 4;
+/// More units in a row that are each earlier than the one before are no reordering: B-frames on five levels go back four times.
+pub(crate) const MAX_DESCENTS: u32 = 5;
 const USABLE_UNITS: u32 = 8;
 /// Older reports no longer count: both oscillators have drifted since.
 const REPORT_LIFETIME: i64 = 120 * TICKS;
@@ -109,7 +111,7 @@ pub struct ClockCounters {
 ///   caller extends it to 64.
 /// * A jump that only one unit makes is not believed: the unit gets a time between its neighbours.
 /// * RTP time that runs at another rate than the described one by more than 3 % is scaled to the pace of arrival. Where it
-///   does not run at all, arrival alone gives the time. Media time is never more than 1.5 s ahead of it.
+///   does not run at all, runs backwards, or jumps at every unit, arrival alone gives the time. Media time is never more than 1.5 s ahead of it.
 /// * A unit that goes back by less is a reordered picture (a B-frame) and keeps its own time of presentation. Audio is never
 ///   reordered ([`without_reordering`](Self::without_reordering)). A repeated time becomes one between the latest one and
 ///   the next; one from before the last jump or session becomes one tick more than the latest one.
@@ -142,6 +144,9 @@ pub struct MediaClock {
     /// RTP time of the last unit, and how often it was repeated.
     last_rtp: Option<i64>,
     repeated: u32,
+    /// Units in a row that are each earlier than the one before, and that each jumped.
+    descents: u32,
+    jumps_in_row: u32,
     /// The last distance between two units.
     step: i64,
     suspect: Option<Suspect>,
@@ -199,6 +204,8 @@ impl MediaClock {
             pace: Pace::default(),
             last_rtp: None,
             repeated: 0,
+            descents: 0,
+            jumps_in_row: 0,
             step: 0,
             suspect: None,
             replaced: None,
@@ -222,7 +229,7 @@ impl MediaClock {
         self.mapping = None;
         self.report = None;
         self.pace.restart();
-        (self.last_rtp, self.repeated) = (None, 0);
+        (self.last_rtp, self.repeated, self.descents, self.jumps_in_row) = (None, 0, 0, 0);
         (self.suspect, self.replaced, self.free_run) = (None, None, None);
         self.jumped = self.newest.is_some();
     }
@@ -273,7 +280,7 @@ impl MediaClock {
     pub fn unit(&mut self, rtp_ticks: i64, arrival_90k: u64) -> MediaTimestamp {
         let raw = self.to_90k(rtp_ticks);
         let arrival = signed(arrival_90k);
-        self.note_repetition(raw);
+        self.compare_with_last(raw);
         if let Some(time) = self.by_arrival_alone(raw, arrival) {
             return self.stamp(time, ClockSource::Arrival);
         }
@@ -291,6 +298,7 @@ impl MediaClock {
                 };
                 self.mapping = None;
                 self.jumped = true;
+                self.jumps_in_row += 1;
                 // The report maps other RTP times.
                 self.report = None;
                 self.pace.restart();
@@ -299,6 +307,7 @@ impl MediaClock {
             }
         } else if self.suspect.is_none() {
             self.replaced = None;
+            self.jumps_in_row = 0;
         }
         self.suspect = None;
         if self.pace.observe(raw, arrival) {
@@ -318,6 +327,7 @@ impl MediaClock {
         {
             self.report = None;
         }
+        self.check_first_report(raw, arrival);
         let reported = self
             .report
             .map(|r| r.reported.saturating_sub(self.pace.paced(r.rtp)));
@@ -367,6 +377,19 @@ impl MediaClock {
         self.stamp(own, source)
     }
 
+    /// A report that came before the first unit may be about other RTP times.
+    fn check_first_report(&mut self, raw: i64, arrival: i64) {
+        let Some(report) = self.report.filter(|_| self.mapping.is_none()) else {
+            return;
+        };
+        let apart = self.pace.paced(raw).saturating_sub(self.pace.paced(report.rtp));
+        let elapsed = arrival.saturating_sub(report.arrival).saturating_abs();
+        if apart.saturating_abs() > self.max_skew.saturating_add(elapsed) {
+            self.counters.reports_rejected += 1;
+            self.report = None;
+        }
+    }
+
     /// The time of a unit whose RTP time is of no use: between the latest one and the next.
     fn outlier(&mut self, rtp: i64, arrival: i64) -> MediaTimestamp {
         let count = self.suspect.map_or(1, |suspect| suspect.count + 1);
@@ -385,18 +408,18 @@ impl MediaClock {
         u64::try_from(self.step / 2).unwrap_or(0).max(1)
     }
 
-    fn note_repetition(&mut self, raw: i64) {
-        self.repeated = if self.last_rtp == Some(raw) {
-            self.repeated.saturating_add(1)
-        } else {
-            0
-        };
-        self.last_rtp = Some(raw);
+    fn compare_with_last(&mut self, raw: i64) {
+        let last = self.last_rtp.replace(raw);
+        let more = |count: u32, is_more| if is_more { count.saturating_add(1) } else { 0 };
+        self.repeated = more(self.repeated, last == Some(raw));
+        self.descents = more(self.descents, last.is_some_and(|last| raw < last));
     }
 
     /// The time of a unit while RTP time is not usable.
     fn by_arrival_alone(&mut self, raw: i64, arrival: i64) -> Option<u64> {
         let unusable = self.repeated >= UNUSABLE_UNITS
+            || self.descents > if self.reordering { MAX_DESCENTS } else { 1 }
+            || self.jumps_in_row >= UNUSABLE_UNITS
             || self
                 .suspect
                 .is_some_and(|suspect| suspect.count >= UNUSABLE_UNITS);
@@ -435,6 +458,7 @@ impl MediaClock {
         }
         if ends {
             (self.free_run, self.mapping, self.suspect) = (None, None, None);
+            self.jumps_in_row = 0;
             self.pace.restart();
         }
         u64::try_from(time).ok()

@@ -121,6 +121,14 @@ pub enum CameraError {
         /// HTTP status of its response; 0 if the response was not HTTP.
         status: u16,
     },
+    /// A defect of this crate or of a library, which something in the session triggered.
+    #[error("{url}: internal error (a panic, please report it): {message}")]
+    Internal {
+        /// The camera.
+        url: CameraUrl,
+        /// The message of the panic.
+        message: String,
+    },
     /// The options contradict each other.
     #[error("{url}: {what}")]
     Unsupported {
@@ -200,6 +208,7 @@ impl CameraError {
             | Self::Transport { .. }
             | Self::Protocol { .. }
             | Self::Tunnel { .. }
+            | Self::Internal { .. }
             | Self::Unsupported { .. } => ErrorKind::Protocol,
             Self::Timeout { .. } => ErrorKind::Timeout,
             Self::NoUsableStream { .. } => ErrorKind::MediaFormat,
@@ -227,6 +236,7 @@ impl CameraError {
             | Self::Timeout { url, .. }
             | Self::Tls { url, .. }
             | Self::Tunnel { url, .. }
+            | Self::Internal { url, .. }
             | Self::Unsupported { url, .. }
             | Self::NoUsableStream { url, .. } => url,
         }

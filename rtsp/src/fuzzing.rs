@@ -5,6 +5,7 @@ use std::time::Duration;
 use lva_bitstream::{NalHeader, NalUnits};
 use lva_media_types::Credentials;
 
+use crate::media::receiver::Delivery;
 use crate::media::track::Track;
 use crate::media::unit::Arrival;
 use crate::wire::description::Description;
@@ -27,6 +28,7 @@ pub fn camera_answers(data: &[u8]) {
     for method in [Method::Describe, Method::Setup, Method::Play] {
         exchange.send(method, "rtsp://cam/live", "");
     }
+    exchange.deframer.expect_description(cut % 2 == 1);
     let mut output = exchange.take_output();
     for piece in bytes.chunks(usize::from(*cut).max(1)) {
         exchange.deframer.push(piece);
@@ -93,7 +95,12 @@ pub fn unit_assembly(data: &[u8]) {
     let Some(described) = description.tracks.first() else {
         return;
     };
-    let (Some(mut track), mut info) = Track::new(0, described) else {
+    let delivery = if choice & 64 == 0 {
+        Delivery::Datagrams
+    } else {
+        Delivery::InOrder
+    };
+    let (Some(mut track), mut info) = Track::new(0, described, delivery) else {
         return;
     };
     let (mut units, mut sequence, mut now) = (Vec::new(), 0_u16, Duration::ZERO);

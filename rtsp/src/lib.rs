@@ -71,6 +71,7 @@ mod error;
 pub mod fuzzing;
 mod media;
 mod options;
+mod panics;
 mod probe;
 mod secrets;
 mod session;

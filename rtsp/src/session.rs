@@ -1,6 +1,7 @@
 //! One session with a camera: DESCRIBE, SETUP of the wanted streams, PLAY, and what they deliver. Thin I/O around
 //! [`wire`](crate::wire) and [`media`](crate::media).
 
+mod channels;
 pub(crate) mod choice;
 mod keepalive;
 mod link;
@@ -8,6 +9,7 @@ mod open;
 mod udp;
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
@@ -15,6 +17,7 @@ use bytes::Bytes;
 use tokio::time::{Instant as TokioInstant, Sleep};
 use tracing::debug;
 
+use self::channels::{Channels, Route};
 use self::keepalive::KeepAlive;
 use self::link::Link;
 pub(crate) use self::link::TeardownTracker;
@@ -22,6 +25,7 @@ use self::udp::UdpPorts;
 use crate::diagnosis::VideoProgress;
 use crate::media::track::Track;
 use crate::media::unit::{Arrival, Unit};
+use crate::wire::deframer::Deframer;
 use crate::wire::exchange::Event;
 use crate::wire::repairs::{Repair, Repairs};
 use crate::{CameraError, MediaKind, StreamInfo, WallClock};
@@ -38,8 +42,9 @@ pub(crate) struct LiveSession {
     link: Link,
     /// By the position of their streams in the description; `None` for those that are not played.
     tracks: Vec<Option<Track>>,
-    /// The stream of each interleaved channel, and whether it carries RTCP.
-    channels: Vec<Option<(usize, bool)>>,
+    channels: Channels,
+    /// RTP packets that came interleaved.
+    interleaved: u64,
     udp: Option<UdpPorts>,
     keepalive: KeepAlive,
     keepalive_timer: Pin<Box<Sleep>>,
@@ -92,6 +97,8 @@ pub(crate) struct RawUnit {
 impl LiveSession {
     /// The next item. `None`: the camera closed the connection. Cancel safe.
     pub(crate) async fn next(&mut self) -> Option<Result<Item, CameraError>> {
+        #[cfg(test)]
+        crate::panics::failpoint(&self.link.aggregate);
         let mut datagram = std::mem::take(&mut self.datagram);
         if self.udp.is_some() {
             datagram.resize(udp::MAX_DATAGRAM, 0);
@@ -220,37 +227,7 @@ impl LiveSession {
     fn take_frames(&mut self) {
         while let Some(event) = self.link.exchange.next() {
             match event {
-                Event::Packet { channel, at } => {
-                    let known = self.channels.get(usize::from(channel)).copied().flatten();
-                    let Some((stream, rtcp)) = known else {
-                        self.link.exchange.repairs.add(Repair::UnknownChannel);
-                        continue;
-                    };
-                    // Split borrows: the packet lies in the exchange.
-                    let Self {
-                        link,
-                        tracks,
-                        streams,
-                        ready,
-                        units,
-                        wall,
-                        began,
-                        ..
-                    } = self;
-                    let bytes = link.exchange.deframer.bytes(at);
-                    let repairs = &mut link.exchange.repairs;
-                    take_packet(
-                        tracks,
-                        streams,
-                        (ready, units),
-                        (wall, *began),
-                        (stream, rtcp),
-                        bytes,
-                        link.arrival,
-                        repairs,
-                    );
-                    self.postpone_hold(stream, rtcp);
-                }
+                Event::Packet { channel, at } => self.interleaved(channel, Interleaved::Read(at)),
                 Event::Answer {
                     method,
                     message,
@@ -271,28 +248,67 @@ impl LiveSession {
         }
     }
 
+    /// Takes an interleaved packet.
+    fn interleaved(&mut self, channel: u8, packet: Interleaved) {
+        let exchange = &mut self.link.exchange;
+        let bytes = packet.bytes(&exchange.deframer);
+        let mut arrival = self.link.arrival;
+        match self.channels.route(channel, bytes) {
+            Route::Kept => {}
+            Route::Unknown => exchange.repairs.add(Repair::UnknownChannel),
+            Route::To { stream, rtcp, agreed } => {
+                if !agreed {
+                    exchange.repairs.add(Repair::OtherChannel);
+                }
+                self.interleaved += u64::from(!rtcp);
+                arrival.number = self.interleaved;
+                // Split borrows: the packet lies in the exchange.
+                Tracks {
+                    tracks: &mut self.tracks,
+                    streams: &mut self.streams,
+                    ready: &mut self.ready,
+                    units: &mut self.units,
+                    wall: &self.wall,
+                    began: self.began,
+                    repairs: &mut exchange.repairs,
+                }
+                .take(stream, rtcp, bytes, arrival);
+                self.postpone_hold(stream, rtcp);
+            }
+            Route::Found {
+                stream,
+                packets,
+                agreed,
+            } => {
+                debug!(
+                    channel,
+                    stream, agreed, "packets that were kept are of this stream"
+                );
+                exchange.deframer.expect_channel(channel);
+                for bytes in packets {
+                    if !agreed {
+                        self.link.exchange.repairs.add(Repair::OtherChannel);
+                    }
+                    self.interleaved += 1;
+                    arrival.number = self.interleaved;
+                    self.packet(stream, false, &bytes, arrival);
+                }
+            }
+        }
+    }
+
+    /// Takes a packet of a stream.
     fn packet(&mut self, stream: usize, rtcp: bool, bytes: &[u8], arrival: Arrival) {
-        let Self {
-            link,
-            tracks,
-            streams,
-            ready,
-            units,
-            wall,
-            began,
-            ..
-        } = self;
-        let repairs = &mut link.exchange.repairs;
-        take_packet(
-            tracks,
-            streams,
-            (ready, units),
-            (wall, *began),
-            (stream, rtcp),
-            bytes,
-            arrival,
-            repairs,
-        );
+        Tracks {
+            tracks: &mut self.tracks,
+            streams: &mut self.streams,
+            ready: &mut self.ready,
+            units: &mut self.units,
+            wall: &self.wall,
+            began: self.began,
+            repairs: &mut self.link.exchange.repairs,
+        }
+        .take(stream, rtcp, bytes, arrival);
         self.postpone_hold(stream, rtcp);
     }
 
@@ -346,38 +362,55 @@ impl LiveSession {
     }
 }
 
-/// Takes one packet of a stream.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "parts of a session that are borrowed apart"
-)]
-fn take_packet(
-    tracks: &mut [Option<Track>],
-    streams: &mut [StreamInfo],
-    (ready, units): (&mut VecDeque<Item>, &mut Vec<Unit>),
-    (wall, began): (&WallClock, Instant),
-    (stream, rtcp): (usize, bool),
-    bytes: &[u8],
-    arrival: Arrival,
-    repairs: &mut Repairs,
-) {
-    let Some(track) = tracks.get_mut(stream).and_then(Option::as_mut) else {
-        return repairs.add(Repair::UnknownChannel);
-    };
-    if rtcp {
-        if let Some(report) = track.rtcp(bytes, repairs) {
-            ready.push_back(Item::Report {
-                stream,
-                ntp: report.ntp,
-                rtp_ticks: report.ticks,
-                arrival_90k: wall.at_90k(arrival.wall),
-            });
+/// An interleaved packet.
+enum Interleaved {
+    /// In the buffer of the connection.
+    Read(Range<usize>),
+    /// Kept since before PLAY was answered.
+    Early(Vec<u8>),
+}
+
+impl Interleaved {
+    fn bytes<'a>(&'a self, deframer: &'a Deframer) -> &'a [u8] {
+        match self {
+            Self::Read(at) => deframer.bytes(at.clone()),
+            Self::Early(bytes) => bytes,
         }
-        return;
     }
-    let now = arrival.at.saturating_duration_since(began);
-    track.rtp(bytes, now, arrival, repairs, units);
-    hand_out(units, track, stream, streams, ready, wall);
+}
+
+/// The parts of a session that a packet concerns.
+struct Tracks<'a> {
+    tracks: &'a mut [Option<Track>],
+    streams: &'a mut [StreamInfo],
+    ready: &'a mut VecDeque<Item>,
+    units: &'a mut Vec<Unit>,
+    wall: &'a WallClock,
+    began: Instant,
+    repairs: &'a mut Repairs,
+}
+
+impl Tracks<'_> {
+    /// Takes one packet of a stream.
+    fn take(self, stream: usize, rtcp: bool, bytes: &[u8], arrival: Arrival) {
+        let Some(track) = self.tracks.get_mut(stream).and_then(Option::as_mut) else {
+            return self.repairs.add(Repair::UnknownChannel);
+        };
+        if rtcp {
+            if let Some(report) = track.rtcp(bytes, self.repairs) {
+                self.ready.push_back(Item::Report {
+                    stream,
+                    ntp: report.ntp,
+                    rtp_ticks: report.ticks,
+                    arrival_90k: self.wall.at_90k(arrival.wall),
+                });
+            }
+            return;
+        }
+        let now = arrival.at.saturating_duration_since(self.began);
+        track.rtp(bytes, now, arrival, self.repairs, self.units);
+        hand_out(self.units, track, stream, self.streams, self.ready, self.wall);
+    }
 }
 
 /// Queues finished units with what changed about their stream.

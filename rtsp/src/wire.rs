@@ -4,7 +4,7 @@
 //! ([`repairs`]); a good session passes byte for byte.
 
 pub(crate) mod authentication;
-mod deframer;
+pub(crate) mod deframer;
 pub(crate) mod description;
 pub(crate) mod exchange;
 pub(crate) mod headers;

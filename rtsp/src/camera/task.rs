@@ -12,6 +12,7 @@ use tracing::{debug, info, warn};
 use super::{CameraEvent, CameraStopReason, RESERVED_EVENTS, Shared};
 use crate::clock::MediaClock;
 use crate::diagnosis;
+use crate::panics::contain;
 use crate::session::choice::TransportChoice;
 use crate::session::{Item, LiveSession, RawUnit, TeardownTracker};
 use crate::supervisor::{RetryDecision, Supervisor};
@@ -178,13 +179,18 @@ impl CameraTask {
         let deadline = self.deadline();
         let opened = self
             .until_stopped(async {
-                let opened = timeout_at(deadline, open(&options, &mut choice, &teardowns)).await;
+                let opening = contain(open(&options, &mut choice, &teardowns));
+                let opened = timeout_at(deadline, opening).await;
                 (opened, choice)
             })
             .await;
         let (opened, choice) = opened?;
         self.transport = choice;
-        Ok(opened.unwrap_or_else(|_| Err(self.timed_out(TimeoutKind::Attempt))))
+        Ok(match opened {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(message)) => Err(self.internal(message)),
+            Err(_elapsed) => Err(self.timed_out(TimeoutKind::Attempt)),
+        })
     }
 
     /// Plays a session until it is lost.
@@ -267,20 +273,22 @@ impl CameraTask {
             let stalls_at = self.deadline();
             let looks_at = [diagnosis.map(|(_, at)| at), falls_back_at];
             let deadline = looks_at.into_iter().flatten().fold(stalls_at, Instant::min);
-            let item = match self.until_stopped(timeout_at(deadline, session.next())).await? {
+            let next = timeout_at(deadline, contain(session.next()));
+            let item = match self.until_stopped(next).await? {
                 Err(_elapsed) if Instant::now() < stalls_at => continue,
                 Err(_elapsed) => {
                     let error = self.timed_out(TimeoutKind::Stall);
                     self.transport.silent();
                     return Ok(error);
                 }
-                Ok(None) => {
+                Ok(Err(message)) => return Ok(self.internal(message)),
+                Ok(Ok(None)) => {
                     return Ok(CameraError::Closed {
                         url: self.options.url.clone(),
                     });
                 }
-                Ok(Some(Err(error))) => return Ok(error),
-                Ok(Some(Ok(item))) => item,
+                Ok(Ok(Some(Err(error)))) => return Ok(error),
+                Ok(Ok(Some(Ok(item)))) => item,
             };
             let damaged_now = session.damaged();
             if damaged_now != damaged {
@@ -415,6 +423,13 @@ impl CameraTask {
             biased;
             _ = self.stopped.wait_for(|stop| *stop) => Err(Stop),
             output = future => Ok(output),
+        }
+    }
+
+    fn internal(&self, message: String) -> CameraError {
+        CameraError::Internal {
+            url: self.options.url.clone(),
+            message,
         }
     }
 

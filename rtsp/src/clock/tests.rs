@@ -102,6 +102,16 @@ fn a_report_about_other_rtp_times_is_rejected() {
 }
 
 #[test]
+fn a_first_report_about_other_rtp_times_is_rejected() {
+    let mut clock = clock();
+    clock.sender_report(ntp(NOW), 300_000_000, NOW);
+    let stamps = play(&mut clock, 0, 300, 0);
+    assert!(stamps.iter().all(|stamp| stamp.source == ClockSource::Arrival));
+    assert_eq!(stamps.first().map(|stamp| stamp.timestamp_90k), Some(NOW));
+    assert_eq!(clock.counters().reports_rejected, 1);
+}
+
+#[test]
 fn a_burst_at_the_start_is_corrected_within_the_first_window() {
     let mut clock = clock();
     // One second of buffered frames arrives at once, the rest as it happens.
@@ -524,4 +534,63 @@ proptest! {
             newest = newest.max(Some(time));
         }
     }
+}
+
+#[test]
+fn time_that_runs_backwards_or_jumps_at_every_unit_is_that_of_arrival() {
+    type RtpTime = fn(i64) -> i64;
+    let random = |n: i64| n.wrapping_mul(2_654_435_761) & 0xffff_ffff;
+    let clocks: [(&str, RtpTime); 3] = [
+        ("backwards", |n| 10_000_000 - n * FRAME),
+        ("random", random),
+        ("backwards fast", |n| 1_000_000_000 - n * 100 * FRAME),
+    ];
+    for (name, rtp) in clocks {
+        for (may_step, reordering) in [(false, true), (true, true), (true, false)] {
+            let mut clock = clock();
+            if !reordering {
+                clock = clock.without_reordering();
+            }
+            let mut last = 0;
+            for n in 0..9_000 {
+                clock.allow_steps(may_step || n % 60 == 0);
+                let arrival = NOW + (n * FRAME) as u64;
+                let stamp = clock.unit(rtp(n), arrival);
+                if n > 300 {
+                    assert!(
+                        stamp.timestamp_90k.abs_diff(arrival) < TICKS as u64,
+                        "{name} {n} {stamp:?}"
+                    );
+                    assert!(stamp.timestamp_90k > last, "{name} {n} {stamp:?}");
+                    assert!(!stamp.discontinuity, "{name} {n}");
+                }
+                last = stamp.timestamp_90k;
+            }
+            let counters = clock.counters();
+            assert!(
+                counters.off_rate >= 1 && counters.jumps <= 10,
+                "{name}: {counters:?}"
+            );
+            assert!(
+                counters.reordered <= u64::from(MAX_DESCENTS),
+                "{name}: {counters:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn b_frames_on_five_levels_are_only_reordered() {
+    // The places of 16 pictures in the order of decoding.
+    const ORDER: [i64; 16] = [16, 8, 4, 2, 1, 3, 6, 5, 7, 12, 10, 9, 11, 14, 13, 15];
+    let mut clock = clock();
+    clock.unit(0, NOW);
+    for group in 0..50 {
+        for (place, shown) in ORDER.into_iter().enumerate() {
+            let arrival = NOW + ((group * 16 + place as i64) * FRAME) as u64;
+            clock.unit((group * 16 + shown) * FRAME, arrival);
+        }
+    }
+    let counters = clock.counters();
+    assert_eq!((counters.off_rate, counters.clamped, counters.jumps), (0, 0, 0));
 }

@@ -15,7 +15,7 @@ use super::documents::DocumentAssembler;
 use super::h26x::PictureAssembler;
 use super::jpeg::{Fragment, JpegFragments};
 use super::latm::LatmAssembler;
-use super::receiver::{Ordered, Receiver};
+use super::receiver::{Came, Delivery, Ordered, Receiver};
 use super::rtp::sender_report;
 use super::unit::{Arrival, Unit};
 use crate::wire::description::Track as Described;
@@ -62,7 +62,7 @@ struct Frames {
 
 impl Track {
     /// What is known of a described stream, and a track if it can be received.
-    pub(crate) fn new(index: usize, described: &Described) -> (Option<Self>, StreamInfo) {
+    pub(crate) fn new(index: usize, described: &Described, delivery: Delivery) -> (Option<Self>, StreamInfo) {
         let mut info = StreamInfo::new(index, described.media, described.codec, described.clock_rate_hz);
         info.encoding_name = described.encoding.clone();
         let fmtp = described.fmtp.as_deref().unwrap_or_default();
@@ -85,7 +85,7 @@ impl Track {
             Codec::Unsupported => return (None, info),
         };
         let track = Self {
-            receiver: Receiver::new(described.payload_type),
+            receiver: Receiver::new(described.payload_type, delivery),
             format,
             lost: 0,
             packets: 0,
@@ -129,7 +129,11 @@ impl Track {
         } = self;
         *packets += 1;
         let before = out.len();
-        receiver.push(bytes, now, repairs, &mut |ordered, repairs| {
+        let came = Came {
+            at: now,
+            number: arrival.number,
+        };
+        receiver.push(bytes, came, repairs, &mut |ordered, repairs| {
             format.push(ordered, lost, arrival, repairs, out)
         });
         *units += (out.len() - before) as u64;

@@ -7,6 +7,8 @@ use std::time::{Instant, SystemTime};
 pub(crate) struct Arrival {
     pub(crate) at: Instant,
     pub(crate) wall: SystemTime,
+    /// RTP packets that came before it on the same connection; 0 for datagrams.
+    pub(crate) number: u64,
 }
 
 impl Arrival {
@@ -14,6 +16,7 @@ impl Arrival {
         Self {
             at: Instant::now(),
             wall: SystemTime::now(),
+            number: 0,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Collector, StreamObserver, StreamReport};
+use crate::clock::MAX_DESCENTS;
 use crate::{CameraCounters, ClockSource, Codec, MediaKind, NoPictures, Repairs};
 
 /// Recordings begin at a key frame; with a longer interval they begin much too early.
@@ -205,7 +206,8 @@ pub(super) fn of_session(
     } else if counters.clock.reports == 0 && units > 0 && watched >= ENOUGH_FOR_REPORTS {
         quirks.push(Quirk::NoSenderReports);
     }
-    if counters.clock.reordered > 0 {
+    // The first units of a time that runs backwards seem to be reordered.
+    if counters.clock.reordered > u64::from(MAX_DESCENTS) * counters.clock.off_rate {
         quirks.push(Quirk::BFrames);
     }
     // A new session is a jump too, and reported by its loss.

@@ -125,7 +125,7 @@ impl Link {
             }
             // A new nonce may have to be answered first.
             let read = match self.flush().await {
-                Ok(()) => self.read().await,
+                Ok(()) => self.read_or_settle().await,
                 Err(error) => Err(error),
             };
             let garbage = self.exchange.deframer.garbage();
@@ -177,6 +177,20 @@ impl Link {
         self.exchange.deframer.filled(len);
         self.arrival = Arrival::now();
         Ok(len > 0)
+    }
+
+    /// Reads what has come. A body of which the end is uncertain ends with silence, or with the connection.
+    async fn read_or_settle(&mut self) -> Result<bool, CameraError> {
+        let Some(silence) = self.exchange.deframer.settles_after() else {
+            return self.read().await;
+        };
+        match timeout(silence, self.read()).await {
+            Ok(Ok(false)) | Err(_) => {
+                self.exchange.deframer.settle();
+                Ok(true)
+            }
+            Ok(read) => read,
+        }
     }
 
     fn closed(&self) -> CameraError {

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use tokio::time::Instant as TokioInstant;
 use tracing::debug;
 
-use super::LiveSession;
+use super::channels::Channels;
 use super::keepalive::KeepAlive;
 use super::link::{Answer, Link, TeardownTracker};
 use super::udp::UdpPorts;
+use super::{Interleaved, LiveSession};
+use crate::media::receiver::Delivery;
 use crate::media::track::Track;
 use crate::secrets::Secrets;
 use crate::url::CameraUrl;
@@ -28,6 +30,7 @@ struct Described {
     controls: Vec<Option<String>>,
     streams: Vec<StreamInfo>,
     optional: Vec<bool>,
+    payload_types: Vec<u8>,
     /// The group and port of each stream, where it is multicast.
     groups: Vec<(Option<IpAddr>, Option<u16>)>,
 }
@@ -90,6 +93,7 @@ impl LiveSession {
             link,
             tracks: described.tracks,
             channels: setup.channels,
+            interleaved: 0,
             udp: setup.udp,
             ready: std::collections::VecDeque::new(),
             early_sound: std::collections::VecDeque::new(),
@@ -103,10 +107,7 @@ impl LiveSession {
             sdp: described.sdp,
         };
         for (channel, bytes) in early {
-            if let Some((stream, rtcp)) = session.channels.get(usize::from(channel)).copied().flatten() {
-                let arrival = session.link.arrival;
-                session.packet(stream, rtcp, &bytes, arrival);
-            }
+            session.interleaved(channel, Interleaved::Early(bytes));
         }
         Ok(session)
     }
@@ -189,10 +190,15 @@ fn read_description(link: &mut Link, answer: &Answer) -> Described {
         controls: Vec::new(),
         streams: Vec::new(),
         optional: Vec::new(),
+        payload_types: Vec::new(),
         groups: Vec::new(),
     };
+    let delivery = match link.options.transport {
+        Transport::Udp | Transport::Multicast => Delivery::Datagrams,
+        _ => Delivery::InOrder,
+    };
     for (index, track) in description.tracks.iter().enumerate() {
-        let (own, mut info) = Track::new(index, track);
+        let (own, mut info) = Track::new(index, track, delivery);
         info.encoding_name = link.secrets.mask_name(&info.encoding_name);
         // Audio that it wants to be sent; of video the word is a mistake.
         info.playing = own.is_some() && !(track.send_only && track.media == MediaKind::Audio);
@@ -200,6 +206,7 @@ fn read_description(link: &mut Link, answer: &Answer) -> Described {
         described.streams.push(info);
         described.controls.push(track.control.clone());
         described.optional.push(track.media != MediaKind::Video);
+        described.payload_types.push(track.payload_type);
         described.groups.push((track.group, track.port));
     }
     described
@@ -250,7 +257,7 @@ fn refuses_transport(error: &CameraError) -> bool {
 
 /// What SETUP brought.
 struct SetUp {
-    channels: Vec<Option<(usize, bool)>>,
+    channels: Channels,
     udp: Option<UdpPorts>,
     timeout: Duration,
     /// The address of the first stream.
@@ -259,7 +266,7 @@ struct SetUp {
 
 async fn set_up(link: &mut Link, described: &mut Described) -> Result<SetUp, CameraError> {
     let mut setup = SetUp {
-        channels: vec![None; 256],
+        channels: Channels::default(),
         udp: matches!(link.options.transport, Transport::Udp | Transport::Multicast).then(UdpPorts::default),
         timeout: Duration::from_secs(60),
         first: String::new(),
@@ -277,8 +284,13 @@ async fn set_up(link: &mut Link, described: &mut Described) -> Result<SetUp, Cam
             |control| headers::join(&described.base, &control),
         );
         let optional = described.optional.get(index).copied().unwrap_or(true);
-        let group = described.groups.get(index).copied().unwrap_or_default();
-        match set_up_one(link, &mut setup, index, &uri, next_channel, group).await {
+        let details = Details {
+            uri: &uri,
+            channel: next_channel,
+            payload_type: described.payload_types.get(index).copied().unwrap_or_default(),
+            group: described.groups.get(index).copied().unwrap_or_default(),
+        };
+        match set_up_one(link, &mut setup, index, details).await {
             Ok(()) => {
                 next_channel = next_channel.saturating_add(2);
                 if setup.first.is_empty() {
@@ -310,14 +322,22 @@ async fn set_up(link: &mut Link, described: &mut Described) -> Result<SetUp, Cam
     Ok(setup)
 }
 
+/// What one stream is asked for with.
+struct Details<'a> {
+    uri: &'a str,
+    /// The first interleaved channel.
+    channel: u8,
+    payload_type: u8,
+    group: (Option<IpAddr>, Option<u16>),
+}
+
 async fn set_up_one(
     link: &mut Link,
     setup: &mut SetUp,
     index: usize,
-    uri: &str,
-    channel: u8,
-    group: (Option<IpAddr>, Option<u16>),
+    details: Details<'_>,
 ) -> Result<(), CameraError> {
+    let channel = details.channel;
     let asked = link.options.transport;
     let header = match &mut setup.udp {
         Some(_) if asked == Transport::Multicast => "Transport: RTP/AVP;multicast\r\n".to_owned(),
@@ -341,7 +361,7 @@ async fn set_up_one(
             channel.saturating_add(1)
         ),
     };
-    let answer = link.request(Method::Setup, uri, &header).await;
+    let answer = link.request(Method::Setup, details.uri, &header).await;
     let checked = match answer {
         Ok(answer) => check(link, &answer).map(|()| answer),
         Err(error) => Err(error),
@@ -387,7 +407,7 @@ async fn set_up_one(
     }
     match &mut setup.udp {
         Some(udp) if asked == Transport::Multicast => {
-            let (described_group, described_port) = group;
+            let (described_group, described_port) = details.group;
             let group = transport.destination.or(described_group);
             let port = transport.port.or(described_port);
             let (Some(group), Some(port)) = (group.filter(IpAddr::is_multicast), port) else {
@@ -415,28 +435,18 @@ async fn set_up_one(
         None => {
             let own = transport
                 .channel
-                .filter(|channel| setup.is_free(*channel))
+                .filter(|channel| setup.channels.is_free(*channel))
                 .unwrap_or_else(|| {
                     link.exchange.repairs.add(Repair::HeaderValue);
                     channel
                 });
-            for (channel, rtcp) in [(own, false), (own.saturating_add(1), true)] {
-                if let Some(place) = setup.channels.get_mut(usize::from(channel)) {
-                    *place = Some((index, rtcp));
-                }
+            setup.channels.agree(own, index, details.payload_type);
+            for channel in [own, own.saturating_add(1)] {
                 link.exchange.deframer.expect_channel(channel);
             }
         }
     }
     Ok(())
-}
-
-impl SetUp {
-    fn is_free(&self, channel: u8) -> bool {
-        self.channels
-            .get(usize::from(channel))
-            .is_some_and(Option::is_none)
-    }
 }
 
 /// PLAY of everything that was set up, in whichever way the camera takes it.
@@ -519,6 +529,7 @@ mod tests {
                     .iter()
                     .map(|(media, _)| *media != MediaKind::Video)
                     .collect(),
+                payload_types: Vec::new(),
                 groups: Vec::new(),
             };
             // As `Track::new` makes them: metadata can be received too.

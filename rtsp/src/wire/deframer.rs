@@ -1,6 +1,7 @@
 //! Bytes of an RTSP connection to messages and interleaved packets (RFC 2326 section 10.12): sans-I/O.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use super::message::{Message, end_of_head};
 use super::repairs::{Repair, Repairs};
@@ -15,6 +16,11 @@ const MAX_BODY: usize = 1 << 20;
 /// The longest name of a method.
 const MAX_METHOD: usize = 16;
 const PACKET_HEADER: usize = 4;
+/// What ends a body of unknown length.
+const NEXT_MESSAGE: &[u8] = b"\nRTSP/1.";
+/// Nothing for so long, and a description without a length has ended; and one that is shorter than its length.
+const END_OF_BODY: Duration = Duration::from_millis(500);
+const END_OF_SHORT_BODY: Duration = Duration::from_secs(3);
 
 /// What the connection carries.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,12 +43,22 @@ pub(crate) struct Deframer {
     /// Bytes of the current head that are known not to end it.
     scanned: usize,
     /// A message whose body is not complete, and that body's length.
-    message: Option<(Message, usize)>,
+    message: Option<(Message, Length)>,
+    /// The next success has a description as its body, whatever it says of its length.
+    expects_description: bool,
     lost: bool,
     /// Bytes that were neither.
     garbage: u64,
     /// Channels that carry RTP or RTCP.
     channels: [bool; 256],
+}
+
+/// Length of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Length {
+    Known(usize),
+    /// It ends where another message begins, or nothing more comes. So many bytes are known not to end it.
+    Open(usize),
 }
 
 impl Default for Deframer {
@@ -53,6 +69,7 @@ impl Default for Deframer {
             end: 0,
             scanned: 0,
             message: None,
+            expects_description: false,
             lost: false,
             garbage: 0,
             channels: [false; 256],
@@ -65,6 +82,27 @@ impl Deframer {
     pub(crate) fn expect_channel(&mut self, channel: u8) {
         if let Some(known) = self.channels.get_mut(usize::from(channel)) {
             *known = true;
+        }
+    }
+
+    /// A description has been asked for, or has come.
+    pub(crate) fn expect_description(&mut self, expected: bool) {
+        self.expects_description = expected;
+    }
+
+    /// How long to wait for more of a description of which the end is uncertain, before [`settle`](Self::settle).
+    pub(crate) fn settles_after(&self) -> Option<Duration> {
+        match self.message.as_ref()? {
+            (_, Length::Open(_)) => Some(END_OF_BODY),
+            (_, Length::Known(_)) => self.expects_description.then_some(END_OF_SHORT_BODY),
+        }
+    }
+
+    /// No more of the body comes: what there is is all of it.
+    pub(crate) fn settle(&mut self) {
+        let all = self.data().len();
+        if let Some((_, length)) = &mut self.message {
+            *length = Length::Known(all);
         }
     }
 
@@ -120,12 +158,8 @@ impl Deframer {
     /// The next message or packet, if it has arrived completely.
     pub(crate) fn next(&mut self, repairs: &mut Repairs) -> Option<Frame> {
         loop {
-            if let Some((_, length)) = self.message {
-                let body = self.data().get(..length)?.to_vec();
-                let (mut message, _) = self.message.take()?;
-                message.body = body;
-                self.start += length;
-                return Some(Frame::Message(message));
+            if self.message.is_some() {
+                return self.take_body(repairs).map(Frame::Message);
             }
             if self.lost {
                 self.find_frame()?;
@@ -182,17 +216,60 @@ impl Deframer {
                 self.start += len;
                 self.scanned = 0;
                 let length = message.content_length();
-                if length > MAX_BODY {
+                let describes = self.expects_description && message.is_success();
+                let length = match length {
+                    None | Some(0) | Some(MAX_BODY..) if describes => Length::Open(0),
                     // Whatever it is, its head has what matters, and the way back is found behind it.
-                    repairs.add(Repair::TooLarge);
-                    self.message = Some((message, 0));
-                    self.lost = true;
-                } else {
-                    self.message = Some((message, length));
-                }
+                    Some(MAX_BODY..) => {
+                        repairs.add(Repair::TooLarge);
+                        self.lost = true;
+                        Length::Known(0)
+                    }
+                    length => Length::Known(length.unwrap_or(0)),
+                };
+                self.message = Some((message, length));
                 Some(())
             }
         }
+    }
+
+    /// Completes the message whose head has come. `None`: its body is not complete.
+    fn take_body(&mut self, repairs: &mut Repairs) -> Option<Message> {
+        let data = self.buffer.get(self.start..self.end)?;
+        let (message, length) = self.message.as_mut()?;
+        let declared = message.content_length();
+        if let Length::Known(known) = *length
+            && Some(known) == declared
+            && self.expects_description
+            && data.get(known).is_some_and(|byte| !begins_frame(*byte))
+        {
+            // It goes on behind its length.
+            *length = Length::Open(0);
+        }
+        let len = match length {
+            Length::Known(length) => *length,
+            Length::Open(scanned) => {
+                let from = scanned.saturating_sub(NEXT_MESSAGE.len());
+                let behind = data.get(from..).unwrap_or_default();
+                let next = behind
+                    .windows(NEXT_MESSAGE.len())
+                    .position(|bytes| bytes == NEXT_MESSAGE);
+                *scanned = data.len();
+                match next {
+                    Some(at) => from + at + 1,
+                    None if data.len() > MAX_BODY => MAX_BODY,
+                    None => return None,
+                }
+            }
+        };
+        let body = data.get(..len)?.to_vec();
+        let (mut message, _) = self.message.take()?;
+        if self.expects_description && message.is_success() && declared != Some(len) && len > 0 {
+            repairs.add(Repair::Length);
+        }
+        message.body = body;
+        self.start += len;
+        Some(message)
     }
 
     fn skip(&mut self, len: usize) {

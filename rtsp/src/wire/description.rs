@@ -75,7 +75,7 @@ impl Description {
                 continue;
             };
             match kind.trim() {
-                "m" => {
+                "m" | "M" => {
                     description.add(current.take(), &mut odd);
                     let mut words = value.split_ascii_whitespace();
                     current = Some(Lines {
@@ -87,11 +87,11 @@ impl Description {
                         ..Lines::default()
                     });
                 }
-                "c" => match &mut current {
+                "c" | "C" => match &mut current {
                     Some(lines) => lines.connection = value,
                     None => connection = value,
                 },
-                "a" => {
+                "a" | "A" => {
                     let (name, value) = value.split_once(':').unwrap_or((value, ""));
                     match &mut current {
                         Some(lines) => lines.attribute(name.trim(), value.trim()),

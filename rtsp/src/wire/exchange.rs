@@ -137,6 +137,7 @@ impl Exchange {
         text.push_str(&open.headers);
         text.push_str("\r\n");
         self.output.extend_from_slice(text.as_bytes());
+        self.deframer.expect_description(open.method == Method::Describe);
         if self.open.len() >= MAX_OPEN {
             self.open.pop_front();
         }
@@ -283,7 +284,13 @@ mod tests {
 
     fn answered(exchange: &mut Exchange, text: &str) -> Option<(Method, u16, Option<LoginFailure>)> {
         exchange.deframer.push(text.as_bytes());
-        match exchange.next()? {
+        let event = exchange.next().or_else(|| {
+            // Nothing more comes: the description has ended.
+            exchange.deframer.settles_after()?;
+            exchange.deframer.settle();
+            exchange.next()
+        });
+        match event? {
             Event::Answer {
                 method,
                 message,

@@ -93,9 +93,20 @@ impl Message {
         named.map(|(_, value)| value.as_str())
     }
 
-    /// Length of the body that follows the head.
-    pub(crate) fn content_length(&self) -> usize {
-        self.header("content-length").and_then(number).unwrap_or(0)
+    /// Length of the body that follows the head, if it is told.
+    pub(crate) fn content_length(&self) -> Option<usize> {
+        self.header("content-length").and_then(number)
+    }
+
+    /// Whether it is the response of an RTSP server that did what it was asked for.
+    pub(crate) fn is_success(&self) -> bool {
+        matches!(
+            self.start,
+            Start::Response {
+                status: 200..=299,
+                http: false
+            }
+        )
     }
 
     /// The status of a response.
@@ -176,7 +187,7 @@ mod tests {
             assert_eq!(message.status(), Some(401), "{text}");
             assert_eq!(
                 (message.header("cseq"), message.content_length()),
-                (Some("7"), 3),
+                (Some("7"), Some(3)),
                 "{text}"
             );
             assert_eq!(
@@ -193,12 +204,12 @@ mod tests {
     fn numbers_are_read_whatever_follows_them() {
         assert_eq!(parse("RTSP/1.0 200OK\r\n\r\n").0.status(), Some(200));
         for (value, length) in [
-            ("460", 460),
-            ("460 bytes", 460),
-            ("460, 460", 460),
-            ("460;", 460),
-            ("x", 0),
-            ("-4", 0),
+            ("460", Some(460)),
+            ("460 bytes", Some(460)),
+            ("460, 460", Some(460)),
+            ("460;", Some(460)),
+            ("x", None),
+            ("-4", None),
         ] {
             let (message, _) = parse(&format!("RTSP/1.0 200 OK\r\nContent-Length: {value}\r\n\r\n"));
             assert_eq!(message.content_length(), length, "{value}");

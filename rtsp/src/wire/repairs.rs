@@ -31,6 +31,8 @@ repairs! {
     HeaderSyntax = "header-syntax",
     /// A response without the number of its request, or with another one.
     ResponseNumber = "response-number",
+    /// A description without its length, or with another one.
+    Length = "length",
     /// A header whose value is missing or malformed: `Session`, `Transport`, `Content-Base`.
     HeaderValue = "header-value",
     /// A line of the session description.
@@ -47,6 +49,8 @@ repairs! {
     Garbage = "garbage",
     /// An interleaved packet on a channel that was not set up.
     UnknownChannel = "unknown-channel",
+    /// A stream whose packets come on another channel than the agreed one.
+    OtherChannel = "other-channel",
     /// A packet that is not RTP: too short, empty, of another version.
     BrokenRtp = "broken-rtp",
     /// A packet that is not RTCP.
@@ -57,8 +61,10 @@ repairs! {
     Duplicate = "duplicate",
     /// Packets that came in another order.
     Reordered = "reordered",
-    /// Sequence numbers that stay the same: packets are taken in the order in which they come.
+    /// Sequence numbers that mean nothing: packets are taken in the order in which they come.
     Unnumbered = "unnumbered",
+    /// Sequence numbers that count the packets of all streams of a connection.
+    SharedCount = "shared-count",
     /// A stream whose SSRC changed, or began again with another sequence number.
     SourceChanged = "source-changed",
     /// A payload that does not follow the payload format.

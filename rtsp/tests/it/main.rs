@@ -5,6 +5,7 @@ mod annex_b;
 mod faults;
 mod forgiving;
 mod formats;
+mod hostile;
 mod odd_camera;
 mod plans;
 mod playing;

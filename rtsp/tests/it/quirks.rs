@@ -75,7 +75,10 @@ impl Script {
 
     /// The answer to the `number`th request with a method.
     fn answer(&self, method: &str, number: usize, cseq: &str) -> Vec<u8> {
-        let body = if method == "DESCRIBE" {
+        let refuses = |text: &String| !text.contains(" 200");
+        let numbered = self.sections.get(&format!("answer {method} {number}"));
+        let own = numbered.or_else(|| self.sections.get(&format!("answer {method}")));
+        let body = if method == "DESCRIBE" && !own.is_some_and(refuses) {
             self.sdp()
         } else {
             Vec::new()
@@ -90,8 +93,6 @@ impl Script {
             "OPTIONS" => "RTSP/1.0 200 OK\nCSeq: {cseq}\nPublic: OPTIONS, GET_PARAMETER\n",
             _ => "RTSP/1.0 200 OK\nCSeq: {cseq}\nSession: A1B2\n",
         };
-        let numbered = self.sections.get(&format!("answer {method} {number}"));
-        let own = numbered.or_else(|| self.sections.get(&format!("answer {method}")));
         let text = own.map_or(default, String::as_str);
         let channels = format!("{}-{}", 2 * (number - 1), 2 * (number - 1) + 1);
         let text = text
@@ -103,9 +104,7 @@ impl Script {
         }
         let mut bytes = unescape(&text.replace("\\n\n", "\\n").replace('\n', "\r\n"));
         bytes.extend(if text.contains("\\n") { &b"\n"[..] } else { b"\r\n" });
-        if text.contains("Content-Length") {
-            bytes.extend(body);
-        }
+        bytes.extend(body);
         bytes
     }
 
@@ -116,6 +115,7 @@ impl Script {
         let mut sender = Sender {
             sequence: 100,
             timestamp: 0,
+            step: 3000,
             ssrc: 7,
             payload_type: 96,
             channel: 0,
@@ -136,6 +136,8 @@ impl Script {
 struct Sender {
     sequence: u16,
     timestamp: u32,
+    /// From one picture to the next.
+    step: i32,
     ssrc: u32,
     payload_type: u8,
     channel: u8,
@@ -148,11 +150,11 @@ impl Sender {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let number = || rest.parse().unwrap_or(0);
         match word {
-            "idr" => return self.packet(&[0x65, 0x88, 0x80], true, 3000),
-            "p" => return self.packet(&[0x61, 0x88, 0x80], true, 3000),
+            "idr" => return self.packet(&[0x65, 0x88, 0x80], true, self.step),
+            "p" => return self.packet(&[0x61, 0x88, 0x80], true, self.step),
             "packet" => {
                 let marked = !rest.contains("nomark");
-                let step = if rest.contains("same") { 0 } else { 3000 };
+                let step = if rest.contains("same") { 0 } else { self.step };
                 return self.packet(&hex(rest.split(' ').next().unwrap()), marked, step);
             }
             "raw" => return unescape(rest),
@@ -161,6 +163,7 @@ impl Sender {
                 return interleaved(channel.parse().unwrap(), &hex(bytes));
             }
             "again" => return self.last.clone(),
+            "step" => self.step = rest.parse().unwrap(),
             "hold" => self.held = Some(Vec::new()),
             "lose" => self.sequence = self.sequence.wrapping_add(number().max(1)),
             "ssrc" => self.ssrc = u32::from(number()),
@@ -172,8 +175,8 @@ impl Sender {
         Vec::new()
     }
 
-    fn packet(&mut self, payload: &[u8], marker: bool, step: u32) -> Vec<u8> {
-        self.timestamp = self.timestamp.wrapping_add(step);
+    fn packet(&mut self, payload: &[u8], marker: bool, step: i32) -> Vec<u8> {
+        self.timestamp = self.timestamp.wrapping_add_signed(step);
         let mut packet = vec![0x80, self.payload_type | if marker { 0x80 } else { 0 }];
         packet.extend(self.sequence.to_be_bytes());
         packet.extend(self.timestamp.to_be_bytes());
@@ -399,10 +402,14 @@ quirks! {
     broken_rtp
     camera_asks
     channel_that_nobody_set_up
+    channels_changed_places
     content_type_in_another_case
     cseq_of_the_request_before
+    description_longer_than_its_length
     description_of_media_only
     description_with_nonsense
+    description_without_length
+    every_second_number
     filler_behind_the_marker
     folded_header
     fragment_without_end
@@ -419,18 +426,24 @@ quirks! {
     no_reason
     no_transport
     nonce_is_renewed
+    number_for_each_picture
     numbered_units_of_h265
     numbers_stand_still
     numbers_with_words
+    one_count_for_all_streams
     other_channels
+    other_numbers_and_sources
     other_payload_type
     packet_twice
+    packets_on_another_channel
     packets_swapped
     parameters_on_two_lines
     parameters_under_another_number
     payload_type_is_missing
     payload_type_that_nobody_described
+    random_numbers
     refusal_without_challenge
+    rtp_and_rtcp_changed_places
     session_id_changes
     session_of_zero_seconds
     session_with_blanks
@@ -438,7 +451,9 @@ quirks! {
     start_code_in_the_first_fragment
     start_codes_inside
     talk_back_is_not_set_up
+    time_runs_backwards
     transport_without_channels
+    two_streams_on_one_channel
     unit_of_reserved_type
     units_in_another_order
     usable_format_is_not_the_first

@@ -84,11 +84,80 @@ fn a_body_of_absurd_length_is_not_waited_for() {
     assert_eq!(repairs.count(Repair::TooLarge), 1);
 }
 
+/// The description that is read from these bytes after nothing more comes, and how often its length was wrong.
+fn described(bytes: &[u8], piece: usize) -> (Option<String>, u64) {
+    let (mut deframer, mut repairs) = (Deframer::default(), Repairs::default());
+    deframer.expect_description(true);
+    let mut frame = None;
+    for part in bytes.chunks(piece) {
+        deframer.push(part);
+        frame = frame.or_else(|| deframer.next(&mut repairs));
+    }
+    if frame.is_none() && deframer.settles_after().is_some() {
+        deframer.settle();
+        frame = deframer.next(&mut repairs);
+    }
+    let body = match frame {
+        Some(Frame::Message(message)) => String::from_utf8(message.body).ok(),
+        _ => None,
+    };
+    (body, repairs.count(Repair::Length))
+}
+
+#[test]
+fn a_description_is_read_whatever_its_length_is_said_to_be() {
+    const BODY: &str = "v=0\r\nm=video 0 RTP/AVP 96\r\na=control:trackID=0\r\n";
+    let whole = Some(BODY.to_owned());
+    for piece in [1, 7, 1000] {
+        for length in [
+            "",
+            "Content-Length:\r\n",
+            "Content-Length: 0\r\n",
+            "Content-Length: x\r\n",
+            "Content-Length: 4000\r\n",
+            "Content-Length: 99999999999\r\n",
+        ] {
+            let text = format!("RTSP/1.0 200 OK\r\n{length}\r\n{BODY}");
+            assert_eq!(described(text.as_bytes(), piece), (whole.clone(), 1), "{length}");
+        }
+        let good = format!("RTSP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n{BODY}", BODY.len());
+        assert_eq!(described(good.as_bytes(), piece), (whole.clone(), 0));
+        let none = described(b"RTSP/1.0 200 OK\r\n\r\n", piece);
+        assert_eq!(none, (Some(String::new()), 0));
+        // Another message ends it.
+        let next = format!("RTSP/1.0 200 OK\r\n\r\n{BODY}RTSP/1.0 200 OK\r\nCSeq: 9\r\n\r\n");
+        assert_eq!(described(next.as_bytes(), piece), (whole.clone(), 1));
+        // An answer that refuses has no description.
+        let refused = described(b"RTSP/1.0 404 No\r\n\r\n", piece);
+        assert_eq!(refused, (Some(String::new()), 0));
+    }
+    let short = format!("RTSP/1.0 200 OK\r\nContent-Length: 10\r\n\r\n{BODY}");
+    assert_eq!(described(short.as_bytes(), 1000), (whole, 1));
+}
+
+#[test]
+fn a_description_without_end_is_cut_off() {
+    let mut deframer = Deframer::default();
+    let mut repairs = Repairs::default();
+    deframer.expect_description(true);
+    deframer.push(b"RTSP/1.0 200 OK\r\n\r\n");
+    let line = b"a=rubbish:without end\r\n".repeat(1000);
+    let body = (0..1000).find_map(|_| {
+        deframer.push(&line);
+        match deframer.next(&mut repairs)? {
+            Frame::Message(message) => Some(message.body.len()),
+            Frame::Packet { .. } => None,
+        }
+    });
+    assert_eq!(body, Some(MAX_BODY));
+    assert!(deframer.buffer.len() <= 4 * MAX_BODY, "{}", deframer.buffer.len());
+}
+
 /// The time that this thread has had on a processor, however busy the machine is. Zero where Linux does not measure it.
-fn processor_time() -> std::time::Duration {
+fn processor_time() -> Duration {
     let had = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let had = had.split_whitespace().next().and_then(|text| text.parse().ok());
-    std::time::Duration::from_nanos(had.unwrap_or(0))
+    Duration::from_nanos(had.unwrap_or(0))
 }
 
 #[test]
