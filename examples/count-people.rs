@@ -3,8 +3,8 @@
 
 use async_trait::async_trait;
 use clap::Parser;
-use lva_examples::ModelArgs;
 use lva_examples::play::{camera, play};
+use lva_examples::{ModelArgs, load_detector};
 use lva_extension_protocol::http::HttpExtensionServer;
 use lva_graph_runtime::{GraphEvent, MessageSink, Module, RuntimeOptions, SinkError};
 use lva_inference_schema::{EventName, JsonStyle, event_time};
@@ -74,7 +74,7 @@ async fn main() -> anyhow::Result<()> {
 
 /// Serves an HTTP extension that reports every person in every picture.
 async fn serve(model: &ModelArgs) -> anyhow::Result<String> {
-    let detectors = Detectors::shared(model.load()?);
+    let detectors = Detectors::shared(load_detector(model)?);
     let options = AnalysisOptions::default().with_entities(Entities::EveryFrame);
     let people = SpatialExtension::with_options(Operation::whole_frame(), detectors, options);
     let listening = HttpExtensionServer::new(people)

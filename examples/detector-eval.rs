@@ -3,7 +3,7 @@
 
 use clap::Parser;
 use lva_examples::evaluation::Score;
-use lva_examples::{ModelArgs, detect_one, parse_size, progress};
+use lva_examples::{ModelArgs, detect_one, load_detector, parse_size, progress};
 use lva_inference::{Frame, ImageView, PixelFormat};
 use lva_sample_world::{World, WorldOptions};
 use serde_json::json;
@@ -38,7 +38,7 @@ struct Args {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let (width, height) = args.size;
-    let mut detector = args.model.load()?;
+    let mut detector = load_detector(&args.model)?;
     let mut total = (Score::default(), Vec::new());
     for &seed in &args.seeds {
         anyhow::ensure!(

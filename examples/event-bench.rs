@@ -14,7 +14,7 @@ use clap::Parser;
 use lva_edge_module::{ANSWER_LIMIT, Config, EdgeModule};
 use lva_examples::taps::{BrokerLog, CameraLog, Tap};
 use lva_examples::tutorial::Extension as Served;
-use lva_examples::{ModelArgs, UnitReader, parse_size};
+use lva_examples::{ModelArgs, UnitReader, load_detector, parse_size};
 use lva_extension_protocol::BoxError;
 use lva_extension_protocol::server::{Extension, ExtensionOpenError, ExtensionSession, Sample, SessionInfo};
 use lva_framing::{Decoder, DecoderOptions};
@@ -46,7 +46,7 @@ const INSTANCE: &str = "bench";
 ///
 /// Examples:
 ///   event-bench -- --seconds 120
-///   event-bench -- --model FastestDet.onnx --family fastest-det --backend ort --library libonnxruntime.so
+///   event-bench -- --model FastestDet.onnx
 #[derive(Parser)]
 #[command(verbatim_doc_comment)]
 struct Args {
@@ -78,7 +78,7 @@ async fn main() -> anyhow::Result<()> {
         .init();
     let decode = decode_alone(&args.video)?;
     let detections = DetectionLog::default();
-    let detector = Timed::new(args.model.load()?, detections.clone());
+    let detector = Timed::new(load_detector(&args.model)?, detections.clone());
     let model = format!("{} by {}", detector.info().model, detector.info().runtime);
 
     let directory = tempfile::tempdir()?;

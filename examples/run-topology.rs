@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Parser;
-use lva_examples::ModelArgs;
 use lva_examples::demo::{Lines, Printer, Witness};
 use lva_examples::simulate::Simulation;
 use lva_examples::topology_run::{
     Expected, INSTANCE, Listener, Summary, activate, deactivate, instance_of, recorded,
 };
 use lva_examples::tutorial::first_session;
+use lva_examples::{ModelArgs, load_detector};
 use lva_graph_model::{Family, Topology};
 use lva_graph_runtime::{HubMessage, InstanceStats, MessageSink, Module, RuntimeOptions};
 use lva_inference_schema::{ProductFamily, default_topic};
@@ -239,7 +239,7 @@ async fn simulate(args: &Args) -> anyhow::Result<Simulation> {
         None => Operation::from_file(here.join("media/plaza.json"))?,
     };
     let video = args.video.clone().unwrap_or_else(|| here.join("media/plaza.mp4"));
-    let detectors = Detectors::shared(args.model.load()?);
+    let detectors = Detectors::shared(load_detector(&args.model)?);
     Simulation::start(&video, scene, detectors).await
 }
 

@@ -4,7 +4,7 @@
 use anyhow::Context;
 use clap::Parser;
 use lva_examples::draw::{GREEN, ORANGE, YELLOW, canvas, place, sides};
-use lva_examples::{ModelArgs, detect_one, evaluation, parse_size};
+use lva_examples::{ModelArgs, detect_one, evaluation, load_detector, parse_size};
 use lva_inference::{Frame, ImageView, PixelFormat};
 use lva_sample_world::{World, WorldOptions};
 use std::path::PathBuf;
@@ -57,7 +57,7 @@ fn main() -> anyhow::Result<()> {
     let truth = world.render(args.frame, &mut rgb)?;
     let detections = if args.detect {
         let view = ImageView::packed(&rgb, width, height, PixelFormat::Rgb24)?;
-        detect_one(args.model.load()?.as_mut(), Frame::Host(view))?
+        detect_one(load_detector(&args.model)?.as_mut(), Frame::Host(view))?
     } else {
         Vec::new()
     };

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::Parser;
-use lva_examples::ModelArgs;
 use lva_examples::demo::{Printer, Truth, Witness, summary};
 use lva_examples::picture::draw_moments;
 use lva_examples::tutorial::{Camera, Extension, PASSWORD, Tutorial, USER, first_session};
+use lva_examples::{ModelArgs, load_detector};
 use lva_graph_runtime::{InstanceStats, MessageSink};
 use lva_inference_schema::{ProductFamily, default_topic};
 use lva_spatial_analysis::{AnalysisOptions, Detectors, Operation, Outline, SpatialExtension};
@@ -198,7 +198,7 @@ async fn start_extension(args: &Args, config: Operation) -> anyhow::Result<Exten
     let options = AnalysisOptions::default()
         .with_camera_aspect(f64::from(width) / f64::from(height))
         .with_tracker(args.model.tracker());
-    let detectors = Detectors::shared(args.model.load()?);
+    let detectors = Detectors::shared(load_detector(&args.model)?);
     Extension::serve(SpatialExtension::with_options(config, detectors, options)).await
 }
 

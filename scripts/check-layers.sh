@@ -46,7 +46,8 @@ lva-onvif               --all-features         tonic,ffmpeg-sys-next,retina
 lva-rtsp-simulator      --all-features         tonic,ffmpeg-sys-next,retina
 lva-extension-protocol  --all-features         ffmpeg-sys-next,retina
 lva-inference           --no-default-features  tokio,tonic,ffmpeg-sys-next,retina,rten,ort,image
-lva-inference           --all-features         tonic,ffmpeg-sys-next,retina
+lva-inference           --features=async,image-codecs,openvino,tensorrt  tokio,tonic,ffmpeg-sys-next,retina
+lva-inference           --all-features         ffmpeg-sys-next,retina
 lva-spatial-analysis    --all-features         ffmpeg-sys-next,retina
 '
 

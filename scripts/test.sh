@@ -61,9 +61,10 @@ heading "the log to a collector"
 # The features of the workspace, again, so that only the crate itself is built anew.
 cargo test --workspace --lib --features lva-edge-module/otlp --quiet otlp
 
-heading "lva-inference with image codecs and ONNX Runtime"
+heading "lva-inference with image codecs, ONNX Runtime and models on a server"
 use_python LVA_TEST_PYTHON onnxruntime-python "comparison with Python's onnxruntime"
-run_tests --package lva-inference --features image-codecs,ort
+use_python LVA_MLSERVER_PYTHON mlserver-python "models served by MLServer"
+run_tests --package lva-inference --features image-codecs,kserve,ort
 
 heading "all tests passed"
 for what in ${skipped[@]+"${skipped[@]}"}; do

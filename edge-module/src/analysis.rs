@@ -12,13 +12,15 @@ mod metrics;
 mod model;
 mod module;
 mod operations;
+mod runtime;
 mod saved;
 mod server;
 mod twin;
 
 pub use args::AnalysisArgs;
 pub use counts::AnalysisCounts;
-pub use model::{Backend, ChannelOrderArg, ChosenModel, FitArg, ModelArgs, ModelArgsError};
+pub use model::{ChannelOrderArg, ChosenModel, FitArg, ModelArgs, ModelArgsError, ModelSource};
 pub use module::AnalysisModule;
 pub use operations::OperationSet;
+pub use runtime::{Backend, RuntimeArgs, RuntimeArgsError};
 pub use server::{AnalysisServer, AnalysisServerError};

@@ -9,6 +9,7 @@ mod detect_one;
 pub mod draw;
 pub mod evaluation;
 pub mod frames;
+mod load_detector;
 mod motion_score;
 pub mod picture;
 pub mod play;
@@ -24,6 +25,7 @@ mod units;
 mod video;
 
 pub use detect_one::detect_one;
+pub use load_detector::load_detector;
 pub use lva_edge_module::analysis::ModelArgs;
 pub use lva_edge_module::flags::{parse_credentials, parse_size};
 pub use motion_score::MotionScore;

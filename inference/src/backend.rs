@@ -1,6 +1,10 @@
 //! The shared part of all backends: a backend itself only runs a tensor and returns tensors.
 
 mod engine;
+#[cfg(feature = "kserve")]
+pub(crate) mod kserve;
+#[cfg(feature = "kserve")]
+mod kserve_error;
 mod load_error;
 #[cfg(feature = "ort")]
 mod onnx_runtime_error;
@@ -17,6 +21,8 @@ use std::error::Error;
 
 use crate::decode::OutputView;
 pub(crate) use engine::Engine;
+#[cfg(feature = "kserve")]
+pub use kserve_error::KserveError;
 pub use load_error::LoadError;
 #[cfg(feature = "ort")]
 pub use onnx_runtime_error::OnnxRuntimeError;

@@ -118,7 +118,7 @@ impl OutputDecoder {
     /// a grey frame. Another score means that the model belongs to another family or lacks its last sigmoid.
     ///
     /// Answers all boxes of the first frame, whatever their scores.
-    #[cfg(any(feature = "rten", feature = "ort"))]
+    #[cfg(any(feature = "rten", feature = "ort", feature = "kserve"))]
     pub(crate) fn check_values(
         &self,
         outputs: &[OutputView<'_>],
@@ -169,7 +169,8 @@ impl OutputDecoder {
             ModelFamily::YoloNas => yolo_nas::frames(outputs),
             ModelFamily::YoloNasRaw => yolo_nas::frames_raw(rules, outputs),
             ModelFamily::NanoDetPlus => nanodet::frames_plus(rules, outputs),
-            ModelFamily::NanoDet => nanodet::frames(rules, outputs),
+            ModelFamily::NanoDet => nanodet::frames(rules, nanodet::OLD_STRIDES, outputs),
+            ModelFamily::PicoDetRaw => nanodet::frames(rules, nanodet::PICO_STRIDES, outputs),
             ModelFamily::Paddle => paddle::frames(outputs),
             ModelFamily::YoloFastestV2 => fastest_v2::frames(rules, outputs),
             ModelFamily::TensorFlow => tensorflow::frames(outputs),
@@ -199,7 +200,8 @@ fn read(family: ModelFamily, rules: &Rules, outputs: &[OutputView<'_>], frame: u
         ModelFamily::YoloNas => yolo_nas::read(outputs, frame, found),
         ModelFamily::YoloNasRaw => yolo_nas::read_raw(rules, outputs, frame, found),
         ModelFamily::NanoDetPlus => nanodet::read_plus(rules, outputs, frame, found),
-        ModelFamily::NanoDet => nanodet::read(rules, outputs, frame, found),
+        ModelFamily::NanoDet => nanodet::read(rules, nanodet::OLD_STRIDES, outputs, frame, found),
+        ModelFamily::PicoDetRaw => nanodet::read(rules, nanodet::PICO_STRIDES, outputs, frame, found),
         ModelFamily::Paddle => paddle::read(outputs, frame, found),
         ModelFamily::YoloFastestV2 => fastest_v2::read(rules, outputs, frame, found),
         ModelFamily::TensorFlow => tensorflow::read(rules, outputs, frame, found),
@@ -377,7 +379,7 @@ mod tests {
         assert_eq!(decoder.decode(&[output], &place).unwrap(), [vec![]]);
     }
 
-    #[cfg(any(feature = "rten", feature = "ort"))]
+    #[cfg(any(feature = "rten", feature = "ort", feature = "kserve"))]
     #[test]
     fn scores_outside_their_range_are_told() {
         let decoder = small();

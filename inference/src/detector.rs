@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{DecodeError, Detection, ImageView, PreprocessError};
+use crate::{DecodeError, Detection, Device, ImageView, PreprocessError};
 
 /// Finds objects in frames. Calls block while the model runs, so async code calls it from a thread that may block.
 ///
@@ -143,31 +143,14 @@ impl DetectorInfo {
     }
 }
 
-/// Where a model runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Device {
-    /// The processor.
-    Cpu,
-    /// An NVIDIA GPU through CUDA.
-    Cuda {
-        /// Number of the GPU, from 0.
-        id: u32,
-    },
-    /// An NVIDIA GPU through TensorRT; operators that TensorRT does not support run in CUDA on the same GPU.
-    TensorRt {
-        /// Number of the GPU, from 0.
-        id: u32,
-    },
-}
-
-impl fmt::Display for Device {
+/// One line for logs: `FastestDet, 352x352, by ONNX Runtime 1.32.0 on CPU`.
+impl fmt::Display for DetectorInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cpu => f.write_str("CPU"),
-            Self::Cuda { id } => write!(f, "CUDA GPU {id}"),
-            Self::TensorRt { id } => write!(f, "TensorRT GPU {id}"),
+        write!(f, "{}, {}x{}", self.model, self.input_width, self.input_height)?;
+        if self.runtime.is_empty() {
+            return write!(f, ", on {}", self.device);
         }
+        write!(f, ", by {} on {}", self.runtime, self.device)
     }
 }
 

@@ -41,8 +41,9 @@
 //!
 //! | for | items |
 //! |---|---|
-//! | detecting | [`Detector`], [`DetectorInfo`], [`Device`], [`Frame`], [`Detection`], [`BoundingBox`], [`DetectError`] |
+//! | detecting | [`Detector`], [`DetectorInfo`], [`Device`], [`OpenVinoTarget`], [`UnknownDevice`], [`Frame`], [`Detection`], [`BoundingBox`], [`DetectError`] |
 //! | backends | [`RtenDetector`], [`RtenOptions`], [`OrtDetector`], [`OrtOptions`], [`AsyncDetector`], [`LoadError`], [`OnnxRuntimeError`] |
+//! | a model on a server | [`KserveDetector`], [`ServedModel`], [`KserveAddress`], [`KserveAddressError`], [`KserveOptions`], [`KserveError`] |
 //! | pictures | [`ImageView`], [`PixelFormat`], [`ColorSpace`], [`ImageError`], [`RgbPicture`], [`CodecLimits`], [`CodecError`] |
 //! | a model's file | [`ModelFile`], [`ModelGraph`], [`TensorInfo`], [`ElementType`], [`ModelFileError`], [`ForeignFile`], [`InputError`] |
 //! | recognising it | [`Recognition`], [`ModelOverrides`], [`RecognitionError`] |
@@ -56,9 +57,11 @@
 //! |---|---|---|
 //! | `rten` | yes | [`RtenDetector`]: pure Rust, CPU; no download, no native library |
 //! | `embedded-model` | yes | [`PLAZA_PERSON_ONNX`]: the bytes of a small model that detects drawn people |
-//! | `ort` | no | [`OrtDetector`]: ONNX Runtime, loaded at run time from a library that the operator names |
+//! | `ort` | no | [`OrtDetector`]: ONNX Runtime, loaded at run time from a library that is there |
 //! | `cuda` | no | its CUDA execution provider; implies `ort` |
 //! | `tensorrt` | no | its TensorRT execution provider; implies `cuda` |
+//! | `openvino` | no | its OpenVINO execution provider; implies `ort` |
+//! | `kserve` | no | [`KserveDetector`]: a model that Triton, OpenVINO Model Server or another server of KServe's protocol runs |
 //! | `async` | no | [`AsyncDetector`]: any detector on its own thread, for async code |
 //! | `image-codecs` | no | [`RgbPicture`]: JPEG, PNG and BMP frames |
 //!
@@ -75,6 +78,7 @@
         feature = "async",
         feature = "rten",
         feature = "ort",
+        feature = "kserve",
         feature = "embedded-model",
         feature = "image-codecs"
     )),
@@ -84,12 +88,13 @@
 
 #[cfg(feature = "async")]
 mod async_detector;
-#[cfg(any(feature = "rten", feature = "ort"))]
+#[cfg(any(feature = "rten", feature = "ort", feature = "kserve"))]
 mod backend;
 #[cfg(feature = "image-codecs")]
 mod codecs;
 mod decode;
 mod detector;
+mod device;
 #[cfg(feature = "embedded-model")]
 mod embedded;
 mod image_view;
@@ -102,10 +107,14 @@ mod recognise;
 
 #[cfg(feature = "async")]
 pub use async_detector::AsyncDetector;
-#[cfg(any(feature = "rten", feature = "ort"))]
+#[cfg(feature = "kserve")]
+pub use backend::KserveError;
+#[cfg(any(feature = "rten", feature = "ort", feature = "kserve"))]
 pub use backend::LoadError;
 #[cfg(feature = "ort")]
 pub use backend::OnnxRuntimeError;
+#[cfg(feature = "kserve")]
+pub use backend::kserve::{KserveAddress, KserveAddressError, KserveDetector, KserveOptions, ServedModel};
 #[cfg(feature = "ort")]
 pub use backend::ort::{OrtDetector, OrtOptions};
 #[cfg(feature = "rten")]
@@ -113,7 +122,8 @@ pub use backend::rten::{RtenDetector, RtenOptions};
 #[cfg(feature = "image-codecs")]
 pub use codecs::{CodecError, CodecLimits, RgbPicture};
 pub use decode::{DecodeError, MAX_CANDIDATES, OutputDecoder, OutputView};
-pub use detector::{DetectError, Detector, DetectorInfo, Device, Frame};
+pub use detector::{DetectError, Detector, DetectorInfo, Frame};
+pub use device::{Device, OpenVinoTarget, UnknownDevice};
 #[cfg(feature = "embedded-model")]
 pub use embedded::PLAZA_PERSON_ONNX;
 pub use image_view::{ColorSpace, ImageError, ImageView};

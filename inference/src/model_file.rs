@@ -113,7 +113,7 @@ impl ModelFile {
     }
 
     /// The file's description, and the model as one message, weights included.
-    #[cfg(any(feature = "rten", feature = "ort"))]
+    #[cfg(any(feature = "rten", feature = "ort", feature = "kserve"))]
     pub(crate) fn into_parts(self) -> (ModelGraph, Cow<'static, [u8]>) {
         (self.graph, self.bytes)
     }

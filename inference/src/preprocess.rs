@@ -142,7 +142,7 @@ impl InputSpec {
     }
 
     /// Whether the tensor holds the pixels' own values 0..=255.
-    #[cfg(any(feature = "rten", feature = "ort"))]
+    #[cfg(any(feature = "rten", feature = "ort", feature = "kserve"))]
     pub(crate) fn is_plain(&self) -> bool {
         self.scale == 1.0 && self.mean == [0.0; 3] && self.deviation == [1.0; 3]
     }

@@ -5,12 +5,14 @@ mod paddle_config;
 mod rules;
 
 use std::fmt;
+use std::path::Path;
 
 use crate::letterbox::Fit;
 use crate::model::class_names::usual;
 use crate::model::image_input::{ImageElement, ImageInput, list};
 use crate::model::{ClassSelector, InputError, MAX_INPUT_SIDE, ModelFamily, ModelSpec};
 use crate::model_file::ModelFile;
+use crate::onnx::ModelGraph;
 use crate::preprocess::ChannelOrder;
 use names::Names;
 use paddle_config::PaddleConfig;
@@ -80,6 +82,12 @@ impl Recognition {
     /// What the user should know: what cannot be read from a file and was assumed, and limits of runtimes.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    #[cfg(feature = "kserve")]
+    pub(crate) fn with_notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
+        self.notes.extend(notes);
+        self
     }
 }
 
@@ -188,7 +196,26 @@ impl ModelFile {
     ///
     /// [`RecognitionError`] reports what was seen, and what it may be.
     pub fn recognise(&self, overrides: &ModelOverrides) -> Result<Recognition, RecognitionError> {
-        let graph = self.graph();
+        let described = Described {
+            graph: self.graph(),
+            path: self.path(),
+            name: self.name(),
+        };
+        described.recognise(overrides)
+    }
+}
+
+/// What is known of a model.
+pub(crate) struct Described<'a> {
+    pub(crate) graph: &'a ModelGraph,
+    /// Its file, if it has one.
+    pub(crate) path: Option<&'a Path>,
+    pub(crate) name: String,
+}
+
+impl Described<'_> {
+    pub(crate) fn recognise(&self, overrides: &ModelOverrides) -> Result<Recognition, RecognitionError> {
+        let graph = self.graph;
         rules::check_task(graph)?;
         let image = ImageInput::find(graph)?;
         if let Some((width, height)) = overrides.size {
@@ -200,7 +227,7 @@ impl ModelFile {
                 });
             }
         }
-        let config = self.path().and_then(PaddleConfig::beside);
+        let config = self.path.and_then(PaddleConfig::beside);
         let in_file = Names::in_metadata(graph);
         let size = self.size(&image, overrides);
         let names_in_file = in_file.as_ref().map(|names| names.names.len());
@@ -243,10 +270,10 @@ impl ModelFile {
         });
 
         let mut notes = Vec::new();
-        let mut spec = ModelSpec::of_family(family, self.name(), width, height);
+        let mut spec = ModelSpec::of_family(family, self.name.as_str(), width, height);
         if family == ModelFamily::PersonGrid && (width, height) == (640, 384) {
             // The only published model of this head.
-            spec = ModelSpec::plaza_person().with_name(self.name());
+            spec = ModelSpec::plaza_person().with_name(self.name.as_str());
         }
         if image.element == ImageElement::Uint8 {
             spec.input.make_plain();
@@ -269,7 +296,7 @@ impl ModelFile {
         });
         let fits = |names: &Names| classes.is_none_or(|classes| classes == names.names.len());
         let in_config = || config.as_ref().and_then(PaddleConfig::names);
-        let beside = || Names::beside(self.path()?);
+        let beside = || Names::beside(self.path?);
         let found = given
             .or_else(|| in_file.filter(fits))
             .or_else(|| in_config().filter(fits))
@@ -310,7 +337,7 @@ impl ModelFile {
             return Some((width, height));
         }
         // `[height, width]`.
-        let sides = self.graph().metadata("imgsz")?;
+        let sides = self.graph.metadata("imgsz")?;
         let mut sides = sides
             .split(|c: char| !c.is_ascii_digit())
             .filter_map(|side| side.parse::<u32>().ok())
@@ -327,6 +354,9 @@ fn assumed(family: ModelFamily) -> Option<&'static str> {
         ModelFamily::Paddle => Some(
             "PP-YOLOE's normalisation is assumed; PP-YOLOE+ has none (mean 0,0,0 and deviation 1,1,1), and infer_cfg.yml \
              beside the model has it",
+        ),
+        ModelFamily::PicoDetRaw => Some(
+            "PP-PicoDet's order of colours and normalisation are assumed (RGB, ImageNet's); infer_cfg.yml beside the model has them",
         ),
         ModelFamily::YoloX | ModelFamily::YoloXDecoded => Some(
             "weights of YOLOX before 0.1.1 take RGB with ImageNet's mean and deviation: give order, scale, mean and deviation",

@@ -1,25 +1,28 @@
 //! Flags that select a detector.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use lva_inference::{
-    ChannelOrder, ClassSelector, Detector, Fit, LoadError, ModelFamily, ModelFile, ModelFileError,
-    ModelOverrides, OrtDetector, OrtOptions, PLAZA_PERSON_ONNX, Recognition, RecognitionError, RtenDetector,
-    RtenOptions,
+    ChannelOrder, ClassSelector, Detector, Fit, KserveAddress, KserveAddressError, KserveDetector,
+    KserveError, KserveOptions, ModelFamily, ModelFile, ModelFileError, ModelOverrides, PLAZA_PERSON_ONNX,
+    Recognition, RecognitionError, ServedModel,
 };
 use lva_spatial_analysis::TrackerOptions;
 
+use super::runtime::{RuntimeArgs, RuntimeArgsError};
 use crate::flags::{parse_list, parse_score, parse_size, parse_three};
 
 /// The model and its backend.
 #[derive(Debug, Clone, Args)]
 pub struct ModelArgs {
-    /// ONNX file of a detector. Default: the embedded model, which detects the people of the sample world.
+    /// ONNX file of a detector, or a model on a server of KServe's protocol (Triton, OpenVINO Model Server): grpc://HOST:PORT/NAME,
+    /// grpcs:// over TLS. Default: the embedded model, which detects the people of the sample world.
     ///
     /// What it is (family, size, classes) is read from the file and logged at the start; the options below correct it.
-    #[arg(long, value_name = "FILE")]
-    pub model: Option<PathBuf>,
+    #[arg(long, value_name = "FILE|URL")]
+    pub model: Option<ModelSource>,
     /// Family of the model, which defines its outputs: yolov8 (also 9 and 11), yolov5, yolov7, yolox, end-to-end, rt-detr,
     /// rf-detr, nanodet-plus, fastest-det and others; a wrong name lists all. Default: recognised.
     #[arg(long)]
@@ -52,15 +55,9 @@ pub struct ModelArgs {
     /// Default: people, if the model knows them, else all.
     #[arg(long, value_parser = parse_list, value_name = "CLASSES")]
     pub classes: Option<ClassList>,
-    /// Backend: rten is built in, ort loads ONNX Runtime.
-    #[arg(long, value_enum, default_value_t = Backend::Rten)]
-    pub backend: Backend,
-    /// ONNX Runtime's shared library for --backend ort. Default: the environment variable ORT_DYLIB_PATH.
-    #[arg(long, value_name = "FILE")]
-    pub library: Option<PathBuf>,
-    /// Threads of the model.
-    #[arg(long, default_value_t = 1)]
-    pub threads: usize,
+    /// What runs it.
+    #[command(flatten)]
+    pub runtime: RuntimeArgs,
     /// Ignore detections below this score, 0 to 1. Default: the model's own threshold. Below 0.5 the tracker follows it:
     /// people are tracked from this score.
     #[arg(long, value_parser = parse_score)]
@@ -71,11 +68,37 @@ pub struct ModelArgs {
     pub overlap: Option<f32>,
 }
 
+/// Where a model is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelSource {
+    /// A file, run here.
+    File(PathBuf),
+    /// A model that a server runs.
+    Server(KserveAddress),
+}
+
+impl FromStr for ModelSource {
+    type Err = KserveAddressError;
+
+    fn from_str(text: &str) -> Result<Self, KserveAddressError> {
+        match text.split_once("://") {
+            Some(("grpc" | "grpcs", _)) => text.parse().map(Self::Server),
+            _ => Ok(Self::File(text.into())),
+        }
+    }
+}
+
+impl From<PathBuf> for ModelSource {
+    fn from(path: PathBuf) -> Self {
+        Self::File(path)
+    }
+}
+
 /// Words between commas.
 type ClassList = Vec<String>;
 
 impl Default for ModelArgs {
-    /// The embedded model on rten.
+    /// The embedded model on the runtime that is there.
     fn default() -> Self {
         Self {
             model: None,
@@ -89,9 +112,7 @@ impl Default for ModelArgs {
             pad: None,
             labels: None,
             classes: None,
-            backend: Backend::Rten,
-            library: None,
-            threads: 1,
+            runtime: RuntimeArgs::default(),
             score: None,
             overlap: None,
         }
@@ -118,15 +139,6 @@ pub enum FitArg {
     TopLeft,
 }
 
-/// Backends that run a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Backend {
-    /// Pure Rust.
-    Rten,
-    /// ONNX Runtime.
-    Ort,
-}
-
 /// Why a detector cannot be loaded; for the operator to fix.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -151,14 +163,25 @@ pub enum ModelArgsError {
     /// What the model is cannot be found out.
     #[error("{model}: {cause}{}", hint(cause))]
     Recognition {
-        /// The file.
+        /// The file's name, or the address.
         model: String,
         /// What was seen.
         cause: RecognitionError,
     },
-    /// The model or ONNX Runtime cannot be loaded.
+    /// The model runs elsewhere.
+    #[error(
+        "--backend and --device are for models that run here, and the server of {address} has its own: leave them out"
+    )]
+    ServedElsewhere {
+        /// The model.
+        address: KserveAddress,
+    },
+    /// The server does not serve the model.
     #[error(transparent)]
-    Load(#[from] LoadError),
+    Server(#[from] KserveError),
+    /// It cannot be run as the flags say.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeArgsError),
 }
 
 /// How to name a family on the command line.
@@ -172,8 +195,14 @@ fn hint(cause: &RecognitionError) -> &'static str {
 /// A model that was read and recognised, and can be loaded.
 #[derive(Debug)]
 pub struct ChosenModel {
-    file: ModelFile,
+    source: Source,
     recognition: Recognition,
+}
+
+#[derive(Debug)]
+enum Source {
+    File(ModelFile),
+    Server(ServedModel),
 }
 
 impl ChosenModel {
@@ -189,26 +218,34 @@ impl ModelArgs {
         self.model.is_none()
     }
 
-    /// Reads the model and finds out what it is.
+    /// Reads the model, or asks its server, and finds out what it is. Blocks.
     ///
     /// # Errors
     ///
     /// [`ModelArgsError`].
     pub fn choose(&self) -> Result<ChosenModel, ModelArgsError> {
-        let file = match (&self.model, self.family) {
-            (Some(path), _) => ModelFile::open(path)?,
+        let overrides = self.overrides()?;
+        let source = match (&self.model, self.family) {
+            (Some(ModelSource::Server(address)), _) => {
+                if !self.runtime.is_default() {
+                    return Err(ModelArgsError::ServedElsewhere {
+                        address: address.clone(),
+                    });
+                }
+                Source::Server(ServedModel::connect(address.clone(), &KserveOptions::default())?)
+            }
+            (Some(ModelSource::File(path)), _) => Source::File(ModelFile::open(path)?),
             (None, None | Some(ModelFamily::PersonGrid)) => {
-                ModelFile::from_bytes(PLAZA_PERSON_ONNX)?.with_name("plaza-person")
+                Source::File(ModelFile::from_bytes(PLAZA_PERSON_ONNX)?.with_name("plaza-person"))
             }
             (None, Some(family)) => return Err(ModelArgsError::NoModel { family }),
         };
-        let recognition =
-            file.recognise(&self.overrides()?)
-                .map_err(|cause| ModelArgsError::Recognition {
-                    model: file.name(),
-                    cause,
-                })?;
-        Ok(ChosenModel { file, recognition })
+        let (recognition, model) = match &source {
+            Source::File(file) => (file.recognise(&overrides), file.name()),
+            Source::Server(served) => (served.recognise(&overrides), served.address().to_string()),
+        };
+        let recognition = recognition.map_err(|cause| ModelArgsError::Recognition { model, cause })?;
+        Ok(ChosenModel { source, recognition })
     }
 
     fn overrides(&self) -> Result<ModelOverrides, ModelArgsError> {
@@ -263,23 +300,16 @@ impl ModelArgs {
     ///
     /// # Errors
     ///
-    /// [`ModelArgsError::Load`].
+    /// [`ModelArgsError::Runtime`].
     pub fn load_chosen(&self, model: ChosenModel) -> Result<Box<dyn Detector>, ModelArgsError> {
-        let ChosenModel { file, recognition } = model;
-        let spec = recognition.into_spec();
-        Ok(match self.backend {
-            Backend::Rten => {
-                let options = RtenOptions::default().with_threads(self.threads);
-                Box::new(RtenDetector::from_file(file, spec, options)?)
+        let spec = model.recognition.into_spec();
+        match model.source {
+            Source::File(file) => Ok(self.runtime.load(file, spec)?),
+            Source::Server(served) => {
+                let detector = KserveDetector::load(served, spec).map_err(RuntimeArgsError::from)?;
+                Ok(Box::new(detector))
             }
-            Backend::Ort => {
-                let mut options = OrtOptions::default().with_threads(self.threads);
-                if let Some(library) = &self.library {
-                    options = options.with_library(library);
-                }
-                Box::new(OrtDetector::from_file(file, spec, options)?)
-            }
-        })
+        }
     }
 
     /// The tracker's options for its scores: where detections below the usual score for a new track are wanted, tracks begin
@@ -293,5 +323,74 @@ impl ModelArgs {
             new_track_score: default.new_track_score.min(lowest),
             ..default
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lva_inference::{LoadError, OnnxRuntimeError};
+
+    use super::super::runtime::Backend;
+    use super::*;
+
+    fn error(change: impl FnOnce(&mut RuntimeArgs)) -> RuntimeArgsError {
+        let mut args = ModelArgs::default();
+        change(&mut args.runtime);
+        match args.load() {
+            Err(ModelArgsError::Runtime(error)) => error,
+            Err(other) => panic!("{other:?}"),
+            Ok(detector) => panic!("{}", detector.info()),
+        }
+    }
+
+    #[test]
+    fn by_itself_the_runtime_that_is_there_is_taken() {
+        let detector = ModelArgs::default().load().unwrap();
+        let runtime = &detector.info().runtime;
+        match lva_inference::OrtOptions::default().load_library() {
+            Ok(name) => assert_eq!(*runtime, name),
+            Err(_) => assert_eq!(runtime, "rten"),
+        }
+    }
+
+    #[test]
+    fn a_library_that_was_named_is_not_given_up() {
+        let missing = error(|runtime| runtime.library = Some("no/such/libonnxruntime.so".into()));
+        let RuntimeArgsError::Load(LoadError::OnnxRuntime(OnnxRuntimeError::LibraryMissing { .. })) = missing
+        else {
+            panic!("{missing:?}")
+        };
+    }
+
+    #[test]
+    fn a_device_is_not_given_up() {
+        let refused = error(|runtime| runtime.device = "cuda:63".parse().unwrap());
+        let RuntimeArgsError::Load(LoadError::OnnxRuntime(_)) = refused else {
+            panic!("{refused:?}")
+        };
+        let rten = error(|runtime| {
+            runtime.device = "openvino".parse().unwrap();
+            runtime.backend = Backend::Rten;
+        });
+        assert!(matches!(rten, RuntimeArgsError::RtenDevice { .. }), "{rten:?}");
+    }
+
+    #[test]
+    fn a_model_on_a_server_has_an_address_and_nothing_of_here() {
+        let model: ModelSource = "grpc://127.0.0.1:9/yolox".parse().unwrap();
+        assert!(matches!(model, ModelSource::Server(_)));
+        assert!("grpc://nowhere".parse::<ModelSource>().is_err());
+        let file: ModelSource = "models/a.onnx".parse().unwrap();
+        assert_eq!(file, ModelSource::File("models/a.onnx".into()));
+        let mut args = ModelArgs {
+            model: Some(model),
+            ..ModelArgs::default()
+        };
+        args.runtime.device = "cuda".parse().unwrap();
+        let refused = args.choose().unwrap_err();
+        assert!(
+            matches!(refused, ModelArgsError::ServedElsewhere { .. }),
+            "{refused:?}"
+        );
     }
 }

@@ -115,8 +115,7 @@ impl Prepared {
             tracing::warn!("model: {note}");
         }
         let detector = model_args.load_chosen(model)?;
-        let info = detector.info();
-        tracing::info!("detector: {} by {} on {}", info.model, info.runtime, info.device);
+        tracing::info!("detector: {}", detector.info());
         if args.model.is_embedded() {
             tracing::info!(
                 "the embedded model knows the drawn people of the demo only: for people on a camera, bring one with --model FILE"

@@ -1,5 +1,7 @@
 //! Everything that can go wrong before the first frame.
 
+#[cfg(feature = "kserve")]
+use super::KserveError;
 #[cfg(feature = "ort")]
 use super::OnnxRuntimeError;
 use super::RuntimeFailure;
@@ -121,4 +123,8 @@ pub enum LoadError {
     #[cfg(feature = "ort")]
     #[error(transparent)]
     OnnxRuntime(#[from] OnnxRuntimeError),
+    /// The server does not serve the model.
+    #[cfg(feature = "kserve")]
+    #[error(transparent)]
+    Kserve(#[from] KserveError),
 }

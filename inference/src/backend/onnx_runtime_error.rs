@@ -12,9 +12,10 @@ pub(super) const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OnnxRuntimeError {
-    /// The path of the library is not configured.
+    /// No library is named, and none is where libraries are looked for.
     #[error(
-        "the path of the ONNX Runtime library is not configured: set it as an option or in {LIBRARY_VARIABLE}"
+        "no ONNX Runtime library was found: run `make onnxruntime` in the source tree, put libonnxruntime.so into a directory \
+         'onnxruntime' beside the program, or name the file as an option or in {LIBRARY_VARIABLE}"
     )]
     NoLibrary,
     /// The file does not exist.
@@ -63,21 +64,26 @@ pub enum OnnxRuntimeError {
     },
     /// This crate was built without support for the device.
     #[error(
-        "{device} was requested, but the program was built without it: enable the cargo feature `cuda` or `tensorrt`"
+        "{device} was requested, but the program was built without it: enable the cargo feature `cuda`, `tensorrt` or \
+         `openvino`"
     )]
     DeviceNotCompiled {
         /// The requested device.
         device: Device,
     },
     /// The library was built without support for the device.
-    #[error("{device} was requested, but the ONNX Runtime library was built without it: use its GPU build")]
+    #[error(
+        "{device} was requested, but the ONNX Runtime library was built without it: use the library of a build that has it, such \
+         as {} of PyPI",
+        package(*device)
+    )]
     DeviceNotInLibrary {
         /// The requested device.
         device: Device,
     },
     /// The device cannot be used: no such GPU, a driver too old, missing CUDA or TensorRT libraries.
     #[error(
-        "{device} cannot be used: check the driver, the CUDA or TensorRT libraries and the number of the GPU ({cause})"
+        "{device} cannot be used: check the driver, the libraries of CUDA, TensorRT or OpenVINO and the number of the GPU ({cause})"
     )]
     Device {
         /// The requested device.
@@ -85,4 +91,12 @@ pub enum OnnxRuntimeError {
         /// The error of the runtime.
         cause: RuntimeFailure,
     },
+}
+
+/// Where a library with a device's provider is published.
+fn package(device: Device) -> &'static str {
+    match device {
+        Device::OpenVino { .. } => "onnxruntime-openvino",
+        _ => "onnxruntime-gpu",
+    }
 }

@@ -16,12 +16,14 @@ use super::{
     Backend, Engine, LoadError, Loaded, MAX_THREADS, OnnxRuntimeError, OutputTensor, OutputTypeError, Pixels,
     RuntimeFailure, Wiring,
 };
-use crate::detector::{DetectError, Detector, DetectorInfo, Device, Frame};
+use crate::detector::{DetectError, Detector, DetectorInfo, Frame};
+use crate::device::Device;
 use crate::model::ModelSpec;
 use crate::model::image_input::{ExtraInput, ImageElement};
 use crate::model_file::ModelFile;
 use crate::onnx::ElementType;
 use lva_media_types::Detection;
+use providers::Model;
 
 /// How [`OrtDetector`] runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,8 +50,7 @@ impl Default for OrtOptions {
 }
 
 impl OrtOptions {
-    /// ONNX Runtime's shared library (`libonnxruntime.so…`). Default: the file that the environment variable
-    /// `ORT_DYLIB_PATH` names.
+    /// ONNX Runtime's shared library (`libonnxruntime.so…`). Default: see [`find_library`](Self::find_library).
     ///
     /// A process has one ONNX Runtime: the first detector loads it, and later detectors must name the same
     /// file. It runs code of that file in this process, so the file has to be trusted.
@@ -59,8 +60,27 @@ impl OrtOptions {
         self
     }
 
+    /// The library that would be loaded: [`with_library`](Self::with_library), else the file that the environment
+    /// variable `ORT_DYLIB_PATH` names, else one in a directory `onnxruntime` beside the program or in the three
+    /// directories above it (so that `target/onnxruntime`, which `make onnxruntime` fills, serves every program of a
+    /// build), else one in `/usr/local/lib`, `/usr/lib` or Debian's directory for the processor. Only the last two
+    /// may be missing: a named file is not looked for.
+    pub fn find_library(&self) -> Option<PathBuf> {
+        library::named(self.library.as_deref()).or_else(library::installed)
+    }
+
+    /// Loads the library, and returns the runtime's name and version: `ONNX Runtime 1.32.0`. A detector does this by
+    /// itself; a program that falls back to another backend asks first.
+    ///
+    /// # Errors
+    ///
+    /// [`OnnxRuntimeError`]: none found, too old, or not ONNX Runtime.
+    pub fn load_library(&self) -> Result<String, OnnxRuntimeError> {
+        library::environment(self.library.as_deref()).map(|(_, name)| name)
+    }
+
     /// Where the model runs. Default: [`Device::Cpu`]. Another device needs the cargo feature of that name (`cuda`,
-    /// `tensorrt`) and a library built with it; if it cannot be used, loading fails, without a silent fallback to
+    /// `tensorrt`, `openvino`) and a library built with it; if it cannot be used, loading fails, without a silent fallback to
     /// the CPU.
     #[must_use]
     pub fn with_device(mut self, device: Device) -> Self {
@@ -86,19 +106,19 @@ impl OrtOptions {
         self
     }
 
-    /// Lets TensorRT compute in half precision. Default: no. Usually faster; scores shift a little, so check
-    /// the thresholds again.
+    /// Lets TensorRT and OpenVINO compute in half precision. Default: no. Usually faster; scores shift a little, so
+    /// check the thresholds again. A model whose file has half precision needs no option, on any device.
     #[must_use]
-    pub fn with_tensorrt_fp16(mut self, enable: bool) -> Self {
+    pub fn with_half_precision(mut self, enable: bool) -> Self {
         self.fp16 = enable;
         self
     }
 
-    /// Directory in which TensorRT caches its engines. Default: none, and it builds at each start, which takes
-    /// seconds to minutes. An engine suits one GPU, driver and TensorRT only: do not share the
-    /// directory between machines.
+    /// Directory in which TensorRT and OpenVINO cache what they build of a model. Default: none, and they build at each
+    /// start, which takes TensorRT seconds to minutes. An engine suits one GPU, driver and TensorRT only: do not share
+    /// the directory between machines.
     #[must_use]
-    pub fn with_tensorrt_engine_cache(mut self, directory: impl Into<PathBuf>) -> Self {
+    pub fn with_engine_cache(mut self, directory: impl Into<PathBuf>) -> Self {
         self.engine_cache = Some(directory.into());
         self
     }
@@ -113,8 +133,6 @@ pub struct OrtDetector {
 impl OrtDetector {
     /// Loads a model file and tries it on a grey frame. Blocks: tens of milliseconds on a CPU, seconds on a
     /// GPU, minutes where TensorRT builds an engine.
-    ///
-    /// Weights in files beside the model are not read: export it as one file.
     ///
     /// # Errors
     ///
@@ -169,7 +187,7 @@ struct OrtBackend {
 
 fn load(bytes: &[u8], spec: &ModelSpec, options: &OrtOptions) -> Result<Loaded<OrtBackend>, LoadError> {
     let (environment, runtime) = library::environment(options.library.as_deref())?;
-    let providers = providers::of(options, spec)?;
+    let providers = providers::of(options, Model { spec, bytes })?;
     let refused = |error: ort::Error| {
         LoadError::OnnxRuntime(OnnxRuntimeError::Device {
             device: options.device,

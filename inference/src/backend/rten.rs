@@ -11,7 +11,8 @@ use super::{
     Backend, Engine, LoadError, Loaded, MAX_THREADS, OutputTensor, OutputTypeError, Pixels, RuntimeFailure,
     Wiring,
 };
-use crate::detector::{DetectError, Detector, DetectorInfo, Device, Frame};
+use crate::detector::{DetectError, Detector, DetectorInfo, Frame};
+use crate::device::Device;
 use crate::model::ModelSpec;
 use crate::model::image_input::ExtraInput;
 use crate::model_file::ModelFile;

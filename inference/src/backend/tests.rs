@@ -3,7 +3,8 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
-use crate::detector::{DetectError, Device, Frame};
+use crate::detector::{DetectError, Frame};
+use crate::device::Device;
 use crate::image_view::ImageView;
 use crate::model::ModelSpec;
 use crate::onnx::ModelGraph;

@@ -34,7 +34,7 @@ impl Found {
     }
 
     /// One that takes every box of every class, to see which scores a network gives.
-    #[cfg(any(feature = "rten", feature = "ort"))]
+    #[cfg(any(feature = "rten", feature = "ort", feature = "kserve"))]
     pub(super) fn trial(&self) -> Self {
         Self::new(vec![true; self.kept.len()], f32::NEG_INFINITY)
     }

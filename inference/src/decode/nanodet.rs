@@ -1,8 +1,9 @@
-//! NanoDet and NanoDet-Plus: class scores, and a distribution over eight bins for the distance to each side.
+//! NanoDet, NanoDet-Plus and PP-PicoDet: class scores, and a distribution over eight bins for the distance to each side.
 //!
 //! After RangiLyu/nanodet `nanodet/model/head/{gfl_head,nanodet_plus_head}.py` and Li et al., "Generalized Focal Loss"
 //! (2020): the distance is the mean of the bins' numbers under the softmax of their values, in units of the stride. The
-//! centre of a place is `(column, row) × stride` in NanoDet-Plus, half a cell further before it.
+//! centre of a place is `(column, row) × stride` in NanoDet-Plus, half a cell further before it and in
+//! PP-PicoDet, whose raw heads are those of PaddlePaddle/PaddleDetection `deploy/third_engine`.
 
 use super::found::{Found, best_class};
 use super::shapes::{FRAMES, Side, expect, part, place_count, places};
@@ -28,17 +29,27 @@ pub(super) fn read_plus(rules: &Rules, outputs: &[OutputView<'_>], frame: usize,
     }
 }
 
-/// Three outputs of scores, then three of bins.
-pub(super) fn frames(rules: &Rules, outputs: &[OutputView<'_>]) -> Result<Option<usize>, DecodeError> {
+/// Strides of NanoDet before Plus.
+pub(super) const OLD_STRIDES: &[usize] = &[8, 16, 32];
+/// Strides of PP-PicoDet.
+pub(super) const PICO_STRIDES: &[usize] = &STRIDES;
+
+/// An output of scores for each stride, then one of bins for each.
+pub(super) fn frames(
+    rules: &Rules,
+    strides: &[usize],
+    outputs: &[OutputView<'_>],
+) -> Result<Option<usize>, DecodeError> {
+    let heads = strides.len();
     let mut frames = None;
-    for (index, stride) in STRIDES.iter().take(3).enumerate() {
+    for (index, stride) in strides.iter().enumerate() {
         let count = place_count((rules.input_width, rules.input_height), &[*stride]);
         let scores = [FRAMES, Side::Is(count), Side::Is(rules.classes)];
-        let [found, ..] = expect(outputs, index, 6, scores)?;
+        let [found, ..] = expect(outputs, index, 2 * heads, scores)?;
         expect(
             outputs,
-            index + 3,
-            6,
+            index + heads,
+            2 * heads,
             [Side::Is(found), Side::Is(count), Side::Is(4 * BINS)],
         )?;
         // The least, so that no frame lacks a scale.
@@ -47,10 +58,16 @@ pub(super) fn frames(rules: &Rules, outputs: &[OutputView<'_>]) -> Result<Option
     Ok(frames)
 }
 
-pub(super) fn read(rules: &Rules, outputs: &[OutputView<'_>], frame: usize, found: &mut Found) {
-    for (index, stride) in STRIDES.iter().take(3).enumerate() {
+pub(super) fn read(
+    rules: &Rules,
+    strides: &[usize],
+    outputs: &[OutputView<'_>],
+    frame: usize,
+    found: &mut Found,
+) {
+    for (index, stride) in strides.iter().enumerate() {
         let scores = part(outputs, index, frame).chunks_exact(rules.classes.max(1));
-        let bins = part(outputs, index + 3, frame).chunks_exact(4 * BINS);
+        let bins = part(outputs, index + strides.len(), frame).chunks_exact(4 * BINS);
         let stride = [*stride];
         let places = places((rules.input_width, rules.input_height), &stride);
         for ((scores, bins), place) in scores.zip(bins).zip(places) {

@@ -60,6 +60,8 @@ pub enum ModelFamily {
     NanoDetPlus,
     /// NanoDet before Plus: three outputs of class scores, three of bins, strides 8 to 32.
     NanoDet,
+    /// PP-PicoDet without its post-processing: four outputs of class scores, four of bins, strides 8 to 64.
+    PicoDetRaw,
     /// PaddleDetection with its post-processing (PP-YOLOE, PicoDet): `[K, 6]`; class, score, edges in pixels; and the
     /// number of boxes of each frame.
     Paddle,
@@ -92,7 +94,7 @@ pub(crate) struct Defaults {
 
 impl ModelFamily {
     /// All families, the most used first.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::YoloV8,
         Self::YoloX,
         Self::YoloXDecoded,
@@ -104,6 +106,7 @@ impl ModelFamily {
         Self::RfDetr,
         Self::NanoDetPlus,
         Self::NanoDet,
+        Self::PicoDetRaw,
         Self::YoloNas,
         Self::YoloNasFlat,
         Self::YoloNasRaw,
@@ -134,6 +137,7 @@ impl ModelFamily {
             Self::YoloNasRaw => "yolo-nas-raw",
             Self::NanoDetPlus => "nanodet-plus",
             Self::NanoDet => "nanodet",
+            Self::PicoDetRaw => "picodet-raw",
             Self::Paddle => "paddle",
             Self::YoloFastestV2 => "yolo-fastest-v2",
             Self::TensorFlow => "tensorflow",
@@ -159,6 +163,9 @@ impl ModelFamily {
             Self::YoloNasRaw => "outputs [frames, places, 4] and [frames, places, classes]",
             Self::NanoDetPlus => "one output [frames, places, classes + 32]",
             Self::NanoDet => "outputs cls_pred_stride_8 to 32 and dis_pred_stride_8 to 32",
+            Self::PicoDetRaw => {
+                "four outputs [frames, places, classes] and four [frames, places, 32], strides 8 to 64"
+            }
             Self::Paddle => "outputs [boxes, 6] and a number, input scale_factor",
             Self::YoloFastestV2 => "two outputs [frames, rows, columns, 15 + classes]",
             Self::TensorFlow => "outputs detection_boxes, detection_scores and detection_classes",
@@ -209,7 +216,7 @@ impl ModelFamily {
                 }
             }
             Self::YoloNas | Self::YoloNasFlat | Self::YoloNasRaw => input.with_border(2),
-            Self::Paddle => input
+            Self::Paddle | Self::PicoDetRaw => input
                 .with_fit(Fit::Stretch)
                 .with_mean_and_deviation(IMAGENET.0, IMAGENET.1),
             Self::RfDetr => input
@@ -255,6 +262,7 @@ impl ModelFamily {
             Self::YoloNasRaw => of(640, 0.25, 0.7),
             Self::NanoDetPlus | Self::NanoDet => of(416, 0.35, 0.6),
             Self::Paddle => of(640, 0.5, 1.0),
+            Self::PicoDetRaw => of(320, 0.5, 0.6),
             Self::YoloFastestV2 => of(352, 0.3, 0.4),
             Self::TensorFlow => of(320, 0.5, 1.0),
             Self::TinyYoloV3 => of(416, 0.3, 1.0),
@@ -296,6 +304,12 @@ impl ModelFamily {
                 &["dis_pred_stride_16"],
                 &["dis_pred_stride_32"],
             ]),
+            Self::PicoDetRaw => {
+                let [.., a, b, c, d] = outputs else { return None };
+                let bins = [a, b, c, d].iter().all(|o| o.last() == Some(32));
+                let all = outputs.len() == 8 && outputs.iter().all(|o| o.rank() == Some(3));
+                (bins && all).then(|| outputs.iter().map(|o| o.name.clone()).collect())
+            }
             Self::Paddle => {
                 let rows = outputs
                     .iter()

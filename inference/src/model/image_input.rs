@@ -30,7 +30,7 @@ pub(crate) enum ImageElement {
 ///
 /// Networks that map boxes back to the camera's picture get values for which this picture is their own input: boxes then come
 /// in pixels of the input, as those of all others.
-#[cfg(any(feature = "rten", feature = "ort", test))]
+#[cfg(any(feature = "rten", feature = "ort", feature = "kserve", test))]
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ExtraInput {
     pub(crate) name: String,
@@ -153,7 +153,7 @@ impl ImageInput {
     }
 
     /// The other inputs, for pictures of a size.
-    #[cfg(any(feature = "rten", feature = "ort", test))]
+    #[cfg(any(feature = "rten", feature = "ort", feature = "kserve", test))]
     pub(crate) fn extras(
         &self,
         graph: &ModelGraph,
@@ -165,7 +165,7 @@ impl ImageInput {
     }
 }
 
-#[cfg(any(feature = "rten", feature = "ort", test))]
+#[cfg(any(feature = "rten", feature = "ort", feature = "kserve", test))]
 fn extra(input: &TensorInfo, width: u32, height: u32) -> Result<ExtraInput, InputError> {
     let unknown = || InputError::Extra {
         found: input.to_string(),

@@ -154,7 +154,7 @@ fn weights_that_are_missing_or_short_are_named() {
         &outside(&[("location", "w.data"), ("length", "8")]),
     );
     let message = refused(&path).to_string();
-    assert!(message.contains("'w.data' beside it"), "{message}");
+    assert!(message.contains("'w.data' next to it"), "{message}");
     std::fs::write(directory.path().join("w.data"), [0; 7]).unwrap();
     let message = refused(&path).to_string();
     assert!(message.contains("end at byte 8, but the file has 7"), "{message}");

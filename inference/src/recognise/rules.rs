@@ -106,6 +106,13 @@ fn by_names(graph: &ModelGraph) -> Option<Rule> {
             "it has outputs cls_pred_stride_* and dis_pred_stride_*",
         );
     }
+    if outputs_of(ModelFamily::PicoDetRaw).is_some_and(|heads| is_picodet(&heads)) {
+        return rule(
+            ModelFamily::PicoDetRaw,
+            classes_of(ModelFamily::PicoDetRaw, graph),
+            "it has four outputs of class scores, and four of 32 bins on the same grids",
+        );
+    }
     if has_input("orig_target_sizes") && outputs_of(ModelFamily::RtDetr).is_some() {
         let reason = "it has the input orig_target_sizes and the outputs labels, boxes and scores";
         return rule(ModelFamily::RtDetr, None, reason);
@@ -169,6 +176,26 @@ fn by_names(graph: &ModelGraph) -> Option<Rule> {
     None
 }
 
+/// Four outputs of scores with one number of classes, four of bins, as many places in each pair, fewer from pair to pair.
+fn is_picodet(heads: &[&TensorInfo]) -> bool {
+    let (scores, bins) = heads.split_at(heads.len() / 2);
+    let classes = scores.first().and_then(|first| first.last());
+    let falling = |pair: &[&TensorInfo]| match (
+        pair.first().and_then(|o| o.dim(1)),
+        pair.last().and_then(|o| o.dim(1)),
+    ) {
+        (Some(finer), Some(coarser)) => finer > coarser,
+        _ => true,
+    };
+    classes.is_some()
+        && scores.iter().all(|o| o.last() == classes)
+        && scores
+            .iter()
+            .zip(bins)
+            .all(|(scores, bins)| scores.dim(1) == bins.dim(1))
+        && scores.windows(2).all(falling)
+}
+
 /// Number of classes by the shapes of a family's outputs.
 pub(super) fn classes_of(family: ModelFamily, graph: &ModelGraph) -> Option<usize> {
     let names = family.outputs(graph)?;
@@ -189,7 +216,7 @@ pub(super) fn classes_of(family: ModelFamily, graph: &ModelGraph) -> Option<usiz
             beyond(output(0)?.dim(2), 5)
         }
         ModelFamily::NanoDetPlus => beyond(output(0)?.dim(2), 32),
-        ModelFamily::NanoDet => output(0)?.dim(2),
+        ModelFamily::NanoDet | ModelFamily::PicoDetRaw => output(0)?.dim(2),
         ModelFamily::YoloNasRaw => output(1)?.dim(2),
         ModelFamily::YoloFastestV2 => beyond(output(0)?.dim(3), 15),
         ModelFamily::TinyYoloV3 => output(1)?.dim(1),
@@ -438,6 +465,7 @@ fn usual_ranks(family: ModelFamily) -> &'static [usize] {
         ModelFamily::YoloNas => &[2, 3, 2, 2],
         ModelFamily::YoloNasRaw | ModelFamily::RfDetr => &[3, 3],
         ModelFamily::NanoDet => &[3, 3, 3, 3, 3, 3],
+        ModelFamily::PicoDetRaw => &[3, 3, 3, 3, 3, 3, 3, 3],
         ModelFamily::Paddle => &[2, 1],
         ModelFamily::YoloFastestV2 | ModelFamily::DetectNetV2 => &[4, 4],
         ModelFamily::TensorFlow => &[3, 2, 2, 1],

@@ -11,9 +11,13 @@ mod agreement;
 mod families;
 #[cfg(feature = "rten")]
 mod fastest_det;
+#[cfg(feature = "kserve")]
+mod kserve;
 #[cfg(feature = "ort")]
 mod onnx_runtime;
 #[cfg(feature = "rten")]
 mod person_grid;
 #[cfg(any(feature = "rten", feature = "ort"))]
 mod support;
+#[cfg(feature = "rten")]
+mod table;

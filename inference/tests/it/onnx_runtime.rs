@@ -22,15 +22,14 @@ fn runtime_error(options: OrtOptions) -> OnnxRuntimeError {
 }
 
 #[test]
-fn a_library_has_to_be_named() {
-    if std::env::var_os("ORT_DYLIB_PATH").is_some() {
-        eprintln!("skipped: ORT_DYLIB_PATH names a library");
+fn without_a_library_the_error_says_how_to_get_one() {
+    if let Some(found) = OrtOptions::default().find_library() {
+        eprintln!("skipped: {} is there", found.display());
         return;
     }
-    assert!(matches!(
-        runtime_error(OrtOptions::default()),
-        OnnxRuntimeError::NoLibrary
-    ));
+    let error = runtime_error(OrtOptions::default());
+    assert!(matches!(error, OnnxRuntimeError::NoLibrary));
+    assert!(error.to_string().contains("make onnxruntime"), "{error}");
 }
 
 #[test]
@@ -83,7 +82,8 @@ fn a_device_that_is_not_there_is_an_error() {
     let Some(library) = onnx_runtime_library() else {
         return;
     };
-    for device in [Device::Cuda { id: 0 }, Device::TensorRt { id: 0 }] {
+    for device in ["cuda", "cuda:7", "tensorrt", "openvino", "openvino:gpu"] {
+        let device: Device = device.parse().unwrap();
         match load(OrtOptions::default().with_library(&library).with_device(device)) {
             Ok(_) => eprintln!("skipped: {device} is there"),
             Err(LoadError::OnnxRuntime(

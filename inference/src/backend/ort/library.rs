@@ -10,22 +10,53 @@ use ort::environment::Environment;
 
 use crate::backend::onnx_runtime_error::{LIBRARY_VARIABLE, OnnxRuntimeError};
 
+/// Directories from that of the program upwards whose `onnxruntime` is looked into: `target/release/examples/x` has its own
+/// in `target`, with a directory for the processor in between.
+const BESIDE: usize = 4;
+
 /// The loaded library. It stays for the life of the process: ONNX Runtime can be set up only once.
 static LOADED: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
 
-/// The process's environment and the runtime's name, from the library at `path` or the one that the
-/// environment variable names.
+/// The file that an option or the environment variable names.
+pub(super) fn named(path: Option<&Path>) -> Option<PathBuf> {
+    let variable = || env::var_os(LIBRARY_VARIABLE).filter(|value| !value.is_empty());
+    path.map(Path::to_owned).or_else(|| variable().map(PathBuf::from))
+}
+
+/// A library where people and packages put it.
+pub(super) fn installed() -> Option<PathBuf> {
+    let program = env::current_exe().ok();
+    let above = program.iter().flat_map(|program| program.ancestors().skip(1));
+    let beside = above.take(BESIDE).map(|directory| directory.join("onnxruntime"));
+    let debian = format!("/usr/lib/{}-linux-gnu", env::consts::ARCH);
+    let system = ["/usr/local/lib", "/usr/lib", &debian].map(PathBuf::from);
+    beside.chain(system).find_map(|directory| newest_in(&directory))
+}
+
+/// The library with the highest version in a directory.
+fn newest_in(directory: &Path) -> Option<PathBuf> {
+    let files = std::fs::read_dir(directory).ok()?.filter_map(Result::ok);
+    let named = files.filter_map(|file| {
+        let name = file.file_name().into_string().ok()?;
+        let version = name
+            .strip_prefix("libonnxruntime.so")
+            .or_else(|| name.strip_prefix("libonnxruntime")?.strip_suffix(".dylib"))
+            .or_else(|| (name == "onnxruntime.dll").then_some(""))?;
+        let numbers: Vec<u32> = version.split('.').filter_map(|part| part.parse().ok()).collect();
+        Some((numbers, file.path()))
+    });
+    named.max().map(|(_, path)| path)
+}
+
+/// The process's environment and the runtime's name, from the library at `path`, the one that the environment variable
+/// names, or an installed one.
 ///
 /// Every use of `ort` in this crate comes after this function: its other functions load a library on their
 /// own when none is there, and panic when that fails.
 pub(super) fn environment(path: Option<&Path>) -> Result<(Environment, String), OnnxRuntimeError> {
-    let path = match path {
-        Some(path) => path.to_owned(),
-        None => env::var_os(LIBRARY_VARIABLE)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-            .ok_or(OnnxRuntimeError::NoLibrary)?,
-    };
+    let path = named(path)
+        .or_else(installed)
+        .ok_or(OnnxRuntimeError::NoLibrary)?;
     let path = resolve(path)?;
     // A panic leaves no partial state behind, so a poisoned lock is usable.
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,6 +124,24 @@ fn runtime_name(library: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_newest_library_of_a_directory_is_taken_and_its_helpers_are_not() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(newest_in(directory.path()), None);
+        assert_eq!(newest_in(&directory.path().join("absent")), None);
+        for name in [
+            "LICENSE",
+            "libonnxruntime_providers_shared.so",
+            "libonnxruntime.so",
+            "libonnxruntime.so.1.9.0",
+            "libonnxruntime.so.1.32.0",
+        ] {
+            std::fs::write(directory.path().join(name), "").unwrap();
+        }
+        let newest = directory.path().join("libonnxruntime.so.1.32.0");
+        assert_eq!(newest_in(directory.path()), Some(newest));
+    }
 
     #[test]
     fn versions_in_file_names() {
