@@ -52,6 +52,7 @@ fn movie(data: &[u8]) -> Result<(MoovBox, Vec<MoofBox>), MediaError> {
     let mut reader = BoundedReader::new(data);
     let end = data.len() as u64;
     let (mut movie, mut fragments) = (None, Vec::new());
+    let mut in_runs = 0;
     loop {
         let at = reader.stream_position()?;
         if at.saturating_add(8) > end {
@@ -74,10 +75,51 @@ fn movie(data: &[u8]) -> Result<(MoovBox, Vec<MoofBox>), MediaError> {
                 }
                 movie = Some(read);
             }
-            BoxType::MoofBox => fragments.push(MoofBox::read_box(&mut reader, header.size)?),
+            BoxType::MoofBox => {
+                let here = usize::try_from(at).ok().and_then(|at| data.get(at..));
+                if let Some((_, fragment)) = here.and_then(|here| boxes(here).next()) {
+                    check_runs(fragment, &mut in_runs)?;
+                }
+                fragments.push(MoofBox::read_box(&mut reader, header.size)?);
+            }
             _ => skip_box(&mut reader, header.size)?,
         }
     }
+}
+
+/// Counts the samples of a fragment's runs, and refuses too many: their reader counts them one by one, up to four billion in
+/// a run of a few bytes.
+fn check_runs(fragment: &[u8], seen: &mut usize) -> Result<(), MediaError> {
+    let tracks = boxes(fragment).filter(|(name, _)| name == b"traf");
+    for (_, run) in tracks
+        .flat_map(|(_, track)| boxes(track))
+        .filter(|(name, _)| name == b"trun")
+    {
+        let count = run.get(4..).and_then(|rest| rest.first_chunk());
+        *seen = seen.saturating_add(count.map_or(0, |count| u32::from_be_bytes(*count) as usize));
+        if *seen > 4 * MAX_SAMPLES {
+            return Err(MediaError::Malformed("a track has too many samples"));
+        }
+    }
+    Ok(())
+}
+
+/// Name and content of the boxes in a box, up to the first that does not fit.
+fn boxes(content: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
+    let mut rest = content;
+    std::iter::from_fn(move || {
+        let name = *rest.get(4..)?.first_chunk()?;
+        let (size, header) = match u32::from_be_bytes(*rest.first_chunk()?) {
+            1 => {
+                let size = u64::from_be_bytes(*rest.get(8..)?.first_chunk()?);
+                (usize::try_from(size).ok()?, 16)
+            }
+            size => (size as usize, 8),
+        };
+        let content = rest.get(header..size)?;
+        rest = rest.get(size..)?;
+        Some((name, content))
+    })
 }
 
 fn kind(trak: &TrakBox) -> Option<TrackKind> {
