@@ -3,7 +3,8 @@ use std::time::Instant;
 use lva_edge_module::analysis::{ModelArgs, ModelArgsError};
 use lva_inference::Detector;
 
-/// Loads the model of the flags. Says on standard error what it was recognised as, what runs it, and how long loading took.
+/// Loads the model of the flags. Reports on standard error what it was recognised as, what runs it, and how long loading
+/// took.
 ///
 /// # Errors
 ///

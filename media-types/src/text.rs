@@ -6,7 +6,7 @@ const MASK: &str = "***";
 
 /// Text of a peer, a document or a file, fit for a terminal, a log line and an event: on one line, without control characters,
 /// escape sequences and marks that change the direction of what follows (a space stands for each), and cut after `max_chars`
-/// characters. Looks at no more of the text than it returns.
+/// characters. Looks at no more of the string than it returns.
 ///
 /// ```
 /// use lva_media_types::clean_text;
@@ -69,7 +69,7 @@ pub fn masked_address(address: &str) -> String {
     shown
 }
 
-/// What follows user and password. A password that nobody escaped may have any character, so it ends at the last `@`; one in
+/// What follows user and password. A password that is not escaped may have any character, so it ends at the last `@`; one in
 /// the query does not count if what stands before the first slash is a host.
 fn without_user(rest: &str) -> &str {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

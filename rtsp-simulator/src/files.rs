@@ -71,7 +71,7 @@ impl Library {
         })
     }
 
-    /// The lock under which a file is read: whoever wants the same file waits for it, and nobody else does.
+    /// The lock under which a file is read: requests for the same file wait for it, and no others do.
     pub(crate) fn turn(&self, file: &Path) -> Arc<AsyncMutex<()>> {
         let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         reading.retain(|_, turn| turn.strong_count() > 0);

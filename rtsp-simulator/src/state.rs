@@ -17,7 +17,7 @@ pub struct SimulatorCounters {
     pub connections: u64,
     /// Connections closed at once: too many, or [`Simulator::set_refusing`](crate::Simulator::set_refusing).
     pub rejected_connections: u64,
-    /// Connections closed to make room for others, or because they asked for nothing in time.
+    /// Connections closed to free places for others, or because they asked for nothing in time.
     pub evicted_connections: u64,
     /// Requests with wrong credentials.
     pub rejected_credentials: u64,

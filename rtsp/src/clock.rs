@@ -16,7 +16,7 @@ const TICKS: i64 = MediaTime::TICKS_PER_SECOND as i64;
 const NTP_TO_UNIX_SECONDS: i64 = 2_208_988_800;
 /// So many units in a row without a usable RTP time, and arrival alone counts; and so many good ones to end that.
 const UNUSABLE_UNITS: u32 = 4;
-/// More units in a row that are each earlier than the one before are no reordering: B-frames on five levels go back four times.
+/// More units in a row that are each earlier than the one before are not reordered: B-frames on five levels go back four times.
 pub(crate) const MAX_DESCENTS: u32 = 5;
 const USABLE_UNITS: u32 = 8;
 /// Older reports no longer count: both oscillators have drifted since.

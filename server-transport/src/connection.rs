@@ -10,7 +10,7 @@ use std::time::Instant;
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant as Clock;
 
-/// Requests on a connection that nobody has vouched for, after which it closes: probes of health come each few seconds.
+/// Requests on a connection that is not vouched for, after which it closes: probes of health come each few seconds.
 const UNKNOWN_REQUESTS: u64 = 1000;
 /// Requests with wrong credentials after which a connection closes.
 const REFUSED_REQUESTS: u64 = 16;

@@ -1,11 +1,11 @@
-//! What every listener of this workspace needs before it serves strangers: a bounded number of connections, time limits, and
-//! room for a newcomer while others hold connections that they do not use.
+//! What every listener of this workspace needs before it serves untrusted peers: a bounded number of connections, time limits,
+//! and a place for a newcomer while others hold connections that they do not use.
 //!
 //! | type | what |
 //! |---|---|
 //! | [`GuardedListener`] | accepts, rests after an error of the system, admits or refuses |
-//! | [`GuardedStream`] | an accepted connection, which ends when it is told to close |
-//! | [`Connection`] | where the protocol says what its peer did: began a request, authenticated, was refused |
+//! | [`GuardedStream`] | an accepted connection, which ends when it is marked as closing |
+//! | [`Connection`] | where the protocol reports what its peer did: began a request, authenticated, was refused |
 //! | [`ConnectionLimits`] | connections at a time, time to the first request, time between two |
 //! | [`bind_unix`] | a Unix socket with its mode from the start, which replaces a stale socket and nothing else |
 //!

@@ -84,7 +84,7 @@ impl<L: Acceptable> GuardedListener<L> {
         self.accept_or_reject(|_| {}).await
     }
 
-    /// The same; what is refused is handed to `reject` before it is closed, for a farewell that does not wait.
+    /// The same; what is refused is handed to `reject` before it is closed, for a last answer that does not wait.
     pub async fn accept_or_reject(&mut self, reject: impl Fn(&L::Stream) + Send) -> GuardedStream<L::Stream> {
         loop {
             let accepted = tokio::select! {

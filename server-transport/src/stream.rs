@@ -1,4 +1,4 @@
-//! A stream that ends when its connection is told to close.
+//! A stream that ends when its connection is marked as closing.
 
 use std::io;
 use std::pin::Pin;

@@ -22,7 +22,7 @@ pub struct ConnectionStats {
     pub admitted: u64,
     /// Connections closed at once: all places were taken by others with more right to them.
     pub refused: u64,
-    /// Connections closed to make room for a newcomer.
+    /// Connections closed to free a place for a newcomer.
     pub evicted: u64,
     /// Connections closed because their first request did not come in time.
     pub without_request: u64,
@@ -100,7 +100,7 @@ impl Table {
     pub(crate) fn admit(&self, peer: Option<IpAddr>, now: Instant) -> Option<Arc<State>> {
         let mut open = self.open.lock();
         let max = self.limits.max_connections;
-        // Those that are told to close still hold a descriptor until their task has noticed.
+        // Those that are marked as closing still hold a descriptor until their task has noticed.
         let full = open.all.len() >= max.saturating_mul(2)
             || open.all.values().filter(|one| !one.is_closing()).count() >= max && !self.evict(&open, now);
         if full {

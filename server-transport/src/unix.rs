@@ -20,7 +20,7 @@ pub struct UnixSocketFile {
 impl Drop for UnixSocketFile {
     fn drop(&mut self) {
         if identity(&self.path).is_ok_and(|now| now == self.identity) {
-            // Whoever removed it meanwhile did the same.
+            // If it was removed meanwhile, the result is the same.
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -31,12 +31,12 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     Ok((found.dev(), found.ino()))
 }
 
-/// Listens on a Unix socket that only this user may connect to: its mode is 0600 from the moment it exists. A socket that
-/// nobody listens on is replaced; any other file stays as it is.
+/// Listens on a Unix socket that only this user may connect to: its mode is 0600 from the moment it exists. A socket
+/// without a listener is replaced; any other file stays as it is.
 ///
 /// # Errors
 ///
-/// `AddrInUse` if the path is a socket with a listener or no socket at all, and what the system says.
+/// `AddrInUse` if the path is a socket with a listener or no socket at all, and what the system reports.
 ///
 /// # Panics
 ///

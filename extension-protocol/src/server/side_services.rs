@@ -49,7 +49,7 @@ pub(super) async fn add(mut routes: Routes, options: &ServerOptions) -> (Routes,
     (routes, health)
 }
 
-/// Lets through whoever sends the credentials, where there are some.
+/// Admits requests with the credentials, or all where none are set.
 fn with_credentials(
     options: &ServerOptions,
 ) -> impl FnMut(Request<()>) -> Result<Request<()>, Status> + Clone + Send + Sync + 'static {

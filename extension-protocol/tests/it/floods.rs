@@ -46,7 +46,7 @@ fn request(stream: u32, path: &str) -> Vec<u8> {
     frame(1, 4, stream, &block)
 }
 
-/// Opens streams on one connection whatever the server says, until it closes the connection; how many.
+/// Opens streams on one connection whatever the server answers, until it closes the connection. Returns how many.
 async fn flood(mut socket: TcpStream, path: &str, resets: bool) -> u32 {
     const STREAMS: u32 = 50_000;
     const AT_ONCE: u32 = 100;

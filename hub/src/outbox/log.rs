@@ -165,7 +165,7 @@ impl Log {
         self.segments.iter().map(|file| file.bytes).sum()
     }
 
-    /// Its directory's last name, which tells it from the other outboxes of a program.
+    /// Its directory's last name, which distinguishes it from the other outboxes of a program.
     pub(super) fn name(&self) -> &str {
         self.directory
             .file_name()

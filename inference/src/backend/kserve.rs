@@ -113,12 +113,12 @@ impl ServedModel {
         self.client.address()
     }
 
-    /// The model's inputs and outputs. A server tells neither operators nor metadata.
+    /// The model's inputs and outputs. A server reports neither operators nor metadata.
     pub fn graph(&self) -> &ModelGraph {
         &self.graph
     }
 
-    /// As [`ModelFile::recognise`](crate::ModelFile::recognise), from what the server tells.
+    /// As [`ModelFile::recognise`](crate::ModelFile::recognise), from what the server reports.
     ///
     /// # Errors
     ///

@@ -17,7 +17,7 @@ pub enum KserveError {
     /// The system has no thread for the connection.
     #[error("no thread for the connection to the server: {0}")]
     Thread(std::io::Error),
-    /// Nobody answers there. A retry may help.
+    /// No server answers there. A retry may help.
     #[error(
         "no inference server is reached for {address}: check its address, its gRPC port (Triton: 8001) and the network ({cause})"
     )]

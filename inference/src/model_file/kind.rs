@@ -60,7 +60,7 @@ const MAGIC: &[(usize, &[u8], ForeignFile)] = &[
 
 /// Bytes that are looked at.
 const HEAD: usize = 1024;
-/// Characters of text that are quoted.
+/// Characters of a file that are quoted.
 const QUOTED: usize = 40;
 
 impl ForeignFile {

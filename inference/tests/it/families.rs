@@ -415,7 +415,7 @@ pub(crate) fn recognised(made: Made) -> Result<(ModelFile, ModelSpec, u16), Stri
     Ok((file, recognition.into_spec(), class))
 }
 
-/// What the user has to say.
+/// What the user has to state.
 pub(crate) fn overrides(made: Made) -> ModelOverrides {
     let mut overrides = ModelOverrides::default();
     overrides.size = made.open_size.then_some((64, 32));

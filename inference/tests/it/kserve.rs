@@ -102,17 +102,17 @@ impl MlServer {
     }
 }
 
-/// Ports that nobody has at the moment.
+/// Ports that are free at the moment.
 fn free_ports() -> [u16; 3] {
     let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
-/// The detector of a family's network, recognised from what the server tells where that is possible.
+/// The detector of a family's network, recognised from what the server reports where that is possible.
 pub(crate) fn of_family(server: &MlServer, family: ModelFamily) -> Result<KserveDetector, String> {
     let model = server.model(family.as_str()).map_err(|error| error.to_string())?;
     let mut overrides = ModelOverrides::default();
-    // A server does not tell operators.
+    // A server does not report operators.
     overrides.family = (family == ModelFamily::YoloXDecoded).then_some(family);
     let recognition = model.recognise(&overrides).map_err(|error| error.to_string())?;
     if recognition.spec().family() != family {

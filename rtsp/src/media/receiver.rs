@@ -1,6 +1,6 @@
 //! Puts the packets of one stream into their order: sans-I/O.
 //!
-//! Datagrams are lost and overtake each other, so their numbers decide. A connection does neither: there numbers tell what the
+//! Datagrams are lost and overtake each other, so their numbers decide. A connection does neither: there numbers show what the
 //! camera itself left out, sent twice or swapped, and where they make no sense, packets are taken as they come.
 
 mod recent;

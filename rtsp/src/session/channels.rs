@@ -1,7 +1,7 @@
 //! Which stream an interleaved packet belongs to: the one whose channel was agreed, and where that cannot be, the one that
-//! the packet itself tells. Sans-I/O.
+//! the packet itself shows. Sans-I/O.
 
-/// So many packets on a channel that nobody agreed, and it is that of the stream whose payload type they have.
+/// So many packets on a channel that was not agreed, and it is that of the stream whose payload type they have.
 const ENOUGH: usize = 3;
 /// So many packets that may be of another stream are kept until that is certain.
 const MAX_KEPT: usize = 10;
@@ -26,7 +26,7 @@ pub(super) enum Route {
         packets: Vec<Vec<u8>>,
         agreed: bool,
     },
-    /// Nobody set it up.
+    /// It was not set up.
     Unknown,
 }
 
@@ -254,7 +254,7 @@ impl Channels {
         }
     }
 
-    /// Where a packet of RTP goes if its channel tells the truth.
+    /// Where a packet of RTP goes if its channel is the right one.
     fn as_agreed(&self, channel: u8) -> Route {
         self.agreed(channel)
             .map_or(Route::Unknown, |(stream, rtcp)| Route::To {
@@ -265,7 +265,7 @@ impl Channels {
     }
 }
 
-/// What a packet is, as far as its first bytes tell (RFC 5761 section 4).
+/// What a packet is, as far as its first bytes show (RFC 5761 section 4).
 enum Kind {
     /// With this payload type.
     Rtp(u8),
@@ -295,7 +295,7 @@ mod tests {
 
     const REPORT: [u8; 8] = [0x80, 201, 0, 1, 0, 0, 0, 7];
 
-    /// Video (stream 0, type 96) on channels 0 and 1, sound (stream 1, type 97) on 2 and 3.
+    /// Video (stream 0, type 96) on channels 0 and 1, audio (stream 1, type 97) on 2 and 3.
     fn agreed() -> Channels {
         let mut channels = Channels::default();
         channels.agree(0, 0, 96);
@@ -331,7 +331,7 @@ mod tests {
             assert_eq!(channels.route(1, broken), to(0, true, true));
             assert_eq!(channels.route(0, broken), to(0, false, true));
         }
-        // A type that nobody described is for the stream itself to judge.
+        // A type without a description is for the stream itself to judge.
         assert_eq!(channels.route(0, &rtp(50)), to(0, false, true));
         assert_eq!(channels.route(9, &REPORT), Route::Unknown);
     }

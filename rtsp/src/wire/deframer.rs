@@ -44,7 +44,7 @@ pub(crate) struct Deframer {
     scanned: usize,
     /// A message whose body is not complete, and that body's length.
     message: Option<(Message, Length)>,
-    /// The next success has a description as its body, whatever it says of its length.
+    /// The next success has a description as its body, whatever length it states.
     expects_description: bool,
     lost: bool,
     /// Bytes that were neither.

@@ -93,7 +93,7 @@ impl Message {
         named.map(|(_, value)| value.as_str())
     }
 
-    /// Length of the body that follows the head, if it is told.
+    /// Length of the body that follows the head, if it is given.
     pub(crate) fn content_length(&self) -> Option<usize> {
         self.header("content-length").and_then(number)
     }

@@ -15,7 +15,7 @@ use crate::support::{PATIENCE, closed, descriptors, endless, quick};
 const SENT: usize = 48 << 20;
 /// Or so many connections.
 const CONNECTIONS: usize = 12;
-/// What all of it may take. Whoever keeps what comes takes more.
+/// What all of it may take. A client that keeps what comes takes more.
 const MOST_BYTES: usize = 40 << 20;
 const MOST_DESCRIPTORS: usize = 16;
 /// Of a debug build. What is read again and again takes hours.

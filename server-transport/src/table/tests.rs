@@ -91,7 +91,7 @@ fn used_up_descriptors_free_one_that_nobody_vouched_for() {
 }
 
 proptest! {
-    /// Whatever comes: never more than twice the places, and nobody that is vouched for and in use is closed.
+    /// Whatever comes: never more than twice the places, and no connection that is vouched for and in use is closed.
     #[test]
     fn places_are_bounded_and_good_peers_stay(
         steps in proptest::collection::vec((0_u8..5, 0_u8..8, 0_u64..40), 1..200),

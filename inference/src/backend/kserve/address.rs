@@ -45,7 +45,7 @@ impl fmt::Display for KserveAddress {
     }
 }
 
-/// Text that is no address of a served model.
+/// Text that is not the address of a served model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "'{0}' is no address of a model: write grpc://HOST:PORT/NAME or grpc://HOST:PORT/NAME/VERSION, grpcs:// for TLS"

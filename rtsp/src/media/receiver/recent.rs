@@ -1,4 +1,4 @@
-//! The packets that came last, to tell copies from other packets with the same number.
+//! The packets that came last, to distinguish copies from other packets with the same number.
 
 use crate::media::rtp::Packet;
 

@@ -39,7 +39,7 @@ fn order_by(delivery: Delivery, packets: &[Vec<u8>]) -> (Vec<(u16, u32)>, Repair
     (out, repairs)
 }
 
-/// Packets with these numbers by a connection, of which the content tells the place. The places that come out.
+/// Packets with these numbers by a connection, whose content is their place. Returns the places that come out.
 fn connection(numbers: &[u16]) -> (Vec<u32>, u32, Repairs) {
     let (mut receiver, mut repairs) = (Receiver::new(96, Delivery::InOrder), Repairs::default());
     let (mut out, mut lost) = (Vec::new(), 0);
