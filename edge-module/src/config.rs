@@ -64,7 +64,7 @@ pub struct ModuleConfig {
     pub data: PathBuf,
     /// Directory for clips and recordings.
     pub recordings: PathBuf,
-    /// Further folders that file sinks may write to.
+    /// Further directories that file sinks may write to.
     pub allow_recordings_under: Vec<PathBuf>,
     /// Seconds that completing clips may take at a stop.
     pub stop_seconds: u64,

@@ -176,7 +176,7 @@ impl Failure {
         }
     }
 
-    /// With a text for operators.
+    /// With a message for operators.
     fn saying(mut self, message: impl fmt::Display) -> Self {
         self.message = Some(message.to_string().chars().take(MAX_MESSAGE).collect());
         self

@@ -35,7 +35,7 @@ pub struct RuntimeOptions {
 impl RuntimeOptions {
     /// Recordings go into this directory, which is created with the first one: assets to `DIRECTORY/ASSET/…mp4`, files to the
     /// topology's own directory. That one is below this directory too: a relative one as it is, an absolute one such as
-    /// `/var/media` as `DIRECTORY/var/media`, unless it is in a folder that is
+    /// `/var/media` as `DIRECTORY/var/media`, unless it is in a directory that is
     /// [allowed](Self::with_recordings_also_under). The cache path of an asset sink is not used, because nothing is
     /// uploaded.
     pub fn new(recordings: impl Into<PathBuf>) -> Self {
@@ -57,9 +57,9 @@ impl RuntimeOptions {
         }
     }
 
-    /// File sinks whose absolute `baseDirectoryPath` is in this folder write there, as the contract has it. May be called
-    /// several times; `/` allows every folder. Default: none, and an absolute path counts from the directory of all
-    /// recordings, which a log line reports.
+    /// File sinks whose absolute `baseDirectoryPath` is in this directory write there, as the contract has it. May be
+    /// called several times; `/` allows every directory. Default: none, and an absolute path counts from the directory of
+    /// all recordings, which a log line reports.
     #[must_use]
     pub fn with_recordings_also_under(mut self, folder: impl Into<PathBuf>) -> Self {
         self.recordings_also_under.push(folder.into());

@@ -1,4 +1,4 @@
-//! Folders and files that stay below a folder, whatever links lead elsewhere; and their modes.
+//! Directories and files that stay below a directory, whatever links lead elsewhere; and their modes.
 
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -21,7 +21,7 @@ pub(crate) fn new_file() -> OpenOptions {
     options
 }
 
-/// The folders below which recordings stay; none allows every folder.
+/// The directories below which recordings stay; none allows every directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Boundaries(Vec<PathBuf>);
 
@@ -30,7 +30,7 @@ impl Boundaries {
         Self(folders)
     }
 
-    /// Makes a folder and those above it.
+    /// Creates a directory and those above it.
     pub(crate) fn make_directory(&self, directory: &Path) -> io::Result<()> {
         match self.of(directory)? {
             Some((boundary, below)) => open_directory(boundary, below).map(drop),
@@ -38,7 +38,7 @@ impl Boundaries {
         }
     }
 
-    /// Creates a file that does not exist yet, for reading and writing. Its folder exists.
+    /// Creates a file that does not exist yet, for reading and writing. Its directory exists.
     pub(crate) fn create_file(&self, path: &Path) -> io::Result<File> {
         let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -49,7 +49,7 @@ impl Boundaries {
         }
     }
 
-    /// The boundary that holds a folder, and the rest of its path.
+    /// The boundary that holds a directory, and the rest of its path.
     fn of<'a>(&'a self, directory: &'a Path) -> io::Result<Option<(&'a Path, &'a Path)>> {
         if self.0.is_empty() {
             return Ok(None);
@@ -77,7 +77,7 @@ fn make_all(directory: &Path) -> io::Result<()> {
         .create(directory)
 }
 
-/// Opens a folder below another one and makes what is missing. Links may lead anywhere below it.
+/// Opens a directory below another one and creates what is missing. Links may lead anywhere below it.
 fn open_directory(boundary: &Path, below: &Path) -> io::Result<OwnedFd> {
     make_all(if boundary.as_os_str().is_empty() {
         Path::new(".")

@@ -6,7 +6,7 @@ use crate::fragments::layout;
 use crate::playlist::numbers_from;
 use crate::sidecar::{ClipHeader, Sidecar};
 
-/// What recovery, the index and playlists read of files that a killed process, or somebody else, left in a directory.
+/// What recovery, the index and playlists read of files that a killed process, or another program, left in a directory.
 pub fn files(data: &[u8]) {
     let _ = layout(&mut Cursor::new(data));
     let _ = ClipHeader::find_in(data);

@@ -203,7 +203,8 @@ impl ClipDirectory {
         self
     }
 
-    /// Folders below which the clips stay, whatever the names say and wherever links lead. Default: every folder.
+    /// Directories below which the clips stay, whatever the names contain and wherever links lead. Default: every
+    /// directory.
     #[must_use]
     pub fn with_boundaries(mut self, folders: Vec<PathBuf>) -> Self {
         self.boundaries = Boundaries::new(folders);

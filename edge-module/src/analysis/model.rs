@@ -179,7 +179,7 @@ pub enum ModelArgsError {
     /// The server does not serve the model.
     #[error(transparent)]
     Server(#[from] KserveError),
-    /// It cannot be run as the flags say.
+    /// It cannot be run as the flags request.
     #[error(transparent)]
     Runtime(#[from] RuntimeArgsError),
 }

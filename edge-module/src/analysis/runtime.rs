@@ -59,7 +59,7 @@ pub enum Backend {
     Ort,
 }
 
-/// Why a model cannot be run as the flags say; for the operator to fix.
+/// Why a model cannot be run as the flags request; for the operator to fix.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RuntimeArgsError {

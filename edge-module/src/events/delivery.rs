@@ -49,8 +49,8 @@ pub(crate) trait EventBroker: Send + 'static {
     /// Most events that are delivered together.
     fn batch(&self) -> usize;
 
-    /// Delivers events in this order, and tells of each whether the broker has stored it. Connects before where there is no
-    /// connection. Of an event that another one stands in the way of, it tells [`Failure::Again`].
+    /// Delivers events in this order, and returns for each whether the broker has stored it. Connects first where there is
+    /// no connection. For an event that another one blocks, it returns [`Failure::Again`].
     async fn deliver(&mut self, events: &[TakenMessage]) -> Vec<Result<(), Failure>>;
 }
 

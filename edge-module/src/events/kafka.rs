@@ -131,7 +131,7 @@ async fn within<T>(attempt: impl Future<Output = Result<T, Failure>>) -> Result<
 }
 
 async fn connect(cluster: &KafkaCluster, topic: &str) -> Result<Connected, Failure> {
-    // The pauses are ours: an attempt that fails says why.
+    // The pauses are ours: an attempt that fails reports why.
     let backoff = BackoffConfig {
         init_backoff: Duration::from_millis(100),
         max_backoff: Duration::from_secs(1),

@@ -49,7 +49,7 @@ pub(crate) struct NatsServer {
 #[derive(Debug, Clone)]
 struct Connection {
     context: Context,
-    /// Told whenever the connection is lost.
+    /// Notified whenever the connection is lost.
     lost: Arc<Notify>,
 }
 

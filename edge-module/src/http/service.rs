@@ -20,7 +20,7 @@ use super::twin::{self, Update};
 const RESPONSE_SECONDS: std::ops::RangeInclusive<u64> = 5..=300;
 const DEFAULT_SECONDS: u64 = 30;
 
-/// Whom a call is for.
+/// The module that a call is for.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(super) struct ModuleNames {

@@ -26,7 +26,7 @@ pub(super) fn deliveries(encoder: &mut DescriptorEncoder, deliveries: &[Delivery
     counters(encoder, "lva_edge_sink_failures", help, failures)
 }
 
-/// Outboxes with the labels that tell them apart, in metrics that begin so.
+/// Outboxes with the labels that distinguish them, in metrics with this prefix.
 pub(super) fn encode(
     encoder: &mut DescriptorEncoder,
     prefix: &str,

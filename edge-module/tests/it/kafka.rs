@@ -48,7 +48,7 @@ struct Broker {
     python: PathBuf,
     program: PathBuf,
     port: u16,
-    /// What clients are told to connect to.
+    /// The port that the broker advertises to clients.
     advertised: u16,
     process: Option<Child>,
 }
@@ -200,7 +200,7 @@ async fn events_are_written_with_key_and_id_whether_the_broker_is_there_or_comes
     metrics
         .reaches("lva_edge_sink_outbox_accepted_total", "kafka", 2.0)
         .await;
-    // The camera of an instance that is stopped tells nothing more.
+    // The camera of a stopped instance causes no more events.
     stopped(&mut client, "one").await;
     metrics
         .reaches("lva_edge_sink_failures_total", "kafka", 1.0)

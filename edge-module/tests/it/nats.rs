@@ -259,7 +259,7 @@ async fn events_are_stored_once_whether_server_and_stream_are_there_or_come_late
     metrics
         .reaches("lva_edge_sink_outbox_accepted_total", "nats", 4.0)
         .await;
-    // Cameras of instances that are stopped tell nothing more.
+    // Cameras of stopped instances cause no more events.
     for name in ["one", "two"] {
         let stopped = client.method("GraphInstanceDeactivate", &named(name)).await;
         assert_eq!(stopped.0, 200, "{stopped:?}");
@@ -383,7 +383,7 @@ async fn a_server_that_cannot_show_who_it_is_gets_nothing_or_skips() {
     metrics.reaches("lva_edge_sink_failures_total", "nats", 2.0).await;
     assert_eq!(stored(&stream).await, 0);
     assert!(metrics.metric("lva_edge_sink_outbox_events", "nats").await >= 1.0);
-    // With nobody to deliver to, a stop does not wait.
+    // With no server to deliver to, a stop does not wait.
     assert!(module.stop().await);
 }
 

@@ -187,7 +187,7 @@ async fn no_secret_is_in_metrics_logs_events_answers_or_the_description() {
     ] {
         shown.push(client.method(method, &payload).await.1.to_string());
     }
-    // A password in an address, in a parameter that is no secret.
+    // A password in an address, in a parameter that is not a secret.
     let mut named_user = instance("three");
     named_user["properties"]["parameters"][0]["value"] = "rtsp://user:geheim-url@127.0.0.1:9/x".into();
     let (status, answer) = client.method("GraphInstanceSet", &named_user).await;

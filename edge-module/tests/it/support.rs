@@ -207,7 +207,7 @@ impl Client {
         .await
     }
 
-    /// The sum of a metric over all its labels that have this text.
+    /// The sum of a metric over all its labels that contain this string.
     pub(crate) async fn metric(&mut self, name: &str, label: &str) -> f64 {
         let (_, text) = self.get("/metrics").await;
         let values = text.lines().filter_map(|line| {

@@ -1,4 +1,4 @@
-//! What a text is that is not JSON: another format, another encoding, or characters that JSON does not have.
+//! What a document is that is not JSON: another format, another encoding, or characters that JSON does not have.
 
 use super::DocumentError;
 

@@ -183,7 +183,7 @@ fn inside<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
     member(value.as_object()?, name).map(|(_, value)| value)
 }
 
-/// A text whose references have spaces, without these: `$ {rtspUrl}`, `${ rtspUrl }` and `${System. DateTime}`, where what
+/// A string whose references have spaces, without these: `$ {rtspUrl}`, `${ rtspUrl }` and `${System. DateTime}`, where what
 /// remains means something and what is written does not. With the first such reference.
 fn without_spaces(text: &str, declared: &BTreeSet<String>) -> Option<(String, String)> {
     let (mut mended, mut first) = (String::new(), None);

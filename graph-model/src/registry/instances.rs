@@ -25,7 +25,7 @@ pub(super) struct StoredInstance {
     /// Inactive because the runtime ends, and to run again after a restart.
     pub(super) is_suspended: bool,
     pub(super) dates: Dates,
-    /// Parameters whose values are secret, whatever the topology says of them now.
+    /// Parameters whose values are secret, whatever the topology declares now.
     pub(super) secrets: BTreeSet<String>,
 }
 

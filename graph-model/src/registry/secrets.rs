@@ -14,8 +14,8 @@ pub(super) fn declared(instance: &Instance, topology: &Topology) -> BTreeSet<Str
     set.filter(|name| secret.contains(name)).collect()
 }
 
-/// Those of the secret values that a change would show, or send to whom they were not sent before: it declares them as
-/// something else than `SecretString`, or another endpoint gets them.
+/// The secret values that a change would expose: it declares them as something else than `SecretString`, or sends them to
+/// an endpoint that did not get them before.
 pub(super) fn exposed(
     secrets: &BTreeSet<String>,
     instance: &Instance,

@@ -1,4 +1,4 @@
-//! A value that was set as a secret stays one, and goes to nobody else.
+//! A value that was set as a secret stays one, and goes to no other endpoint.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

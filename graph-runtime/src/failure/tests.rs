@@ -131,7 +131,7 @@ fn each_error_of_an_extension_has_its_row() {
         assert_eq!(Failure::connect(&refused, url).kind, kind);
         let failure = Failure::session(&SessionError::Status(status(code)), url);
         assert_eq!(failure.kind, kind);
-        // Of a refusal, the extension's reason; nothing of what is no protocol error.
+        // Of a refusal, the extension's reason; nothing of what is not a protocol error.
         let is_refusal = kind.event() == EventName::ProtocolError;
         assert_eq!(emitted(&failure).contains("its reason"), is_refusal, "{kind:?}");
     }

@@ -68,8 +68,8 @@ impl RecordingFolders {
             .collect()
     }
 
-    /// A directory of files: below the root, or where an absolute path says if it is below a folder that is allowed. `..`
-    /// is refused with the document, and counts for nothing here.
+    /// A directory of files: below the root, or at its absolute path if that is below an allowed directory. `..` is refused
+    /// with the document, and counts for nothing here.
     fn place(&self, directory: &str) -> PathBuf {
         let asked = Path::new(directory);
         let names = asked

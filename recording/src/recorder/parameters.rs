@@ -20,7 +20,7 @@ const MIN_DISTANCE_OF_SIZES: u64 = 2 * MediaTime::TICKS_PER_SECOND;
 /// The parameters of a stream, and when a file was last cut for them.
 #[derive(Debug, Default)]
 pub(super) struct Parameters {
-    /// `None` until the camera has told them.
+    /// `None` until the camera has sent them.
     current: Option<Arc<Tracks>>,
     last_cut_90k: Option<u64>,
 }

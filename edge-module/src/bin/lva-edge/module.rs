@@ -27,7 +27,7 @@ use crate::{CANNOT_START, set};
 /// As a module of IoT Edge it connects to its edgeHub by the IOTEDGE_ variables of its environment; the section hub of
 /// the configuration names other hubs and brokers. It works without any as well.
 ///
-/// Events go to the hub, and where the configuration says so, to a file (section events), a webhook,
+/// Events go to the hub, and where configured, to a file (section events), a webhook,
 /// NATS JetStream and Kafka (sections webhook, nats and kafka; the last two in programs built with
 /// the cargo feature of that name). Hub, webhook, NATS and Kafka have an outbox on disk each, from
 /// which events are delivered whenever the server is back.
@@ -60,7 +60,7 @@ pub(crate) struct Args {
     /// Directory for clips and recordings.
     #[arg(long, value_name = "DIR")]
     recordings: Option<PathBuf>,
-    /// Let file sinks with an absolute baseDirectoryPath in this folder write there, not below --recordings. Again for more.
+    /// Let file sinks with an absolute baseDirectoryPath in this directory write there, not below --recordings. Repeatable.
     #[arg(long, value_name = "DIR")]
     allow_recordings_under: Vec<PathBuf>,
     /// Address of the methods, IP:PORT; "" for none.

@@ -44,8 +44,8 @@ use crate::{CANNOT_START, set};
 /// refused, and the reported properties have the reason. The last twin is in force until the hub sends
 /// it again.
 ///
-/// With --metrics, http://ADDRESS/metrics tells Prometheus of streams, frames, people, events and
-/// the hub.
+/// With --metrics, http://ADDRESS/metrics serves Prometheus metrics of streams, frames,
+/// people, events and the hub.
 ///
 /// The log, and the output "health" of the hub, report the state under the container's names:
 /// archon_allGraphsStarted, archon_graphCreationSuccess, archon_graphHeartbeat once a minute,

@@ -104,7 +104,7 @@ mod tests {
 
     use super::*;
 
-    /// Partition and size of an event are in its name, as in `1:20`; it fails as the list says, one entry a call.
+    /// Partition and size of an event are in its name, as in `1:20`; each call fails by the next entry of `failures`.
     #[derive(Default)]
     struct Fake {
         failures: Vec<Option<Failure>>,
