@@ -78,6 +78,11 @@ impl State {
         }
     }
 
+    /// Whether the next request closes the connection.
+    fn is_used_up(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) >= UNKNOWN_REQUESTS && !self.is_vouched()
+    }
+
     pub(crate) fn end(&self, now: Instant) {
         let after = now.saturating_duration_since(self.opened).as_millis();
         self.unused_since_ms
@@ -144,6 +149,14 @@ impl fmt::Debug for Connection {
 /// A request that is being served.
 #[derive(Debug)]
 pub struct RequestInProgress(Connection);
+
+impl RequestInProgress {
+    /// Whether the connection closes at the next request. An answer over HTTP/1 then has `Connection: close` (RFC 9112
+    /// section 9.6), so that the peer loses no request.
+    pub fn is_last(&self) -> bool {
+        self.0.0.is_used_up()
+    }
+}
 
 impl Drop for RequestInProgress {
     fn drop(&mut self) {

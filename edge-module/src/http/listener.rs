@@ -238,7 +238,11 @@ async fn serve<S>(
         request.extensions_mut().insert(handle.clone());
         let answer = router.clone().oneshot(request);
         async move {
-            let answer = answer.await;
+            let mut answer = answer.await;
+            if let (true, Ok(answer)) = (in_progress.is_last(), &mut answer) {
+                let close = http::HeaderValue::from_static("close");
+                answer.headers_mut().insert(http::header::CONNECTION, close);
+            }
             drop(in_progress);
             answer
         }

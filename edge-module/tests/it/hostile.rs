@@ -125,6 +125,16 @@ async fn half_written_requests_on_every_connection_make_way() {
 }
 
 #[tokio::test]
+async fn a_caller_without_a_token_loses_no_request_when_its_connection_has_had_its_share() {
+    let directory = tempfile::tempdir().unwrap();
+    let module = started(config(directory.path())).await;
+    let mut monitor = Client::of(module.http_address().unwrap());
+    for request in 0..2_100 {
+        assert_eq!(monitor.get("/readyz").await.0, 200, "request {request}");
+    }
+}
+
+#[tokio::test]
 async fn with_all_places_taken_the_next_caller_waits_for_a_free_one() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = config(directory.path());

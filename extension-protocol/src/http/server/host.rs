@@ -205,8 +205,13 @@ async fn connection<E: Extension>(
     let service = service_fn(move |request| {
         let (state, own, peer) = (Arc::clone(&state), Arc::clone(&own), peer.clone());
         async move {
-            let _in_progress = peer.begin_request();
-            Ok::<_, Infallible>(state.answer(own, &peer, request).await)
+            let in_progress = peer.begin_request();
+            let mut answer = state.answer(own, &peer, request).await;
+            if in_progress.is_last() {
+                let close = http::HeaderValue::from_static("close");
+                answer.headers_mut().insert(http::header::CONNECTION, close);
+            }
+            Ok::<_, Infallible>(answer)
         }
     });
     let served = http1::Builder::new()
