@@ -208,8 +208,8 @@ async fn connection<E: Extension>(
             let in_progress = peer.begin_request();
             let mut answer = state.answer(own, &peer, request).await;
             if in_progress.is_last() {
-                let close = http::HeaderValue::from_static("close");
-                answer.headers_mut().insert(http::header::CONNECTION, close);
+                let close = hyper::header::HeaderValue::from_static("close");
+                answer.headers_mut().insert(hyper::header::CONNECTION, close);
             }
             Ok::<_, Infallible>(answer)
         }
