@@ -14,9 +14,11 @@ fn documents() -> Vec<Value> {
 
 #[tokio::test]
 async fn the_topology_and_instance_of_the_readme_are_accepted() {
-    let [topology, instance] = &documents()[..] else {
-        panic!("the README has a topology and an instance");
+    let [topology, instance, node] = &documents()[..] else {
+        panic!("the README has a topology, an instance and a custom node");
     };
+    let source = &topology["properties"]["sources"][0]["name"];
+    assert_eq!(&node["inputs"][0]["nodeName"], source, "the node fits the topology");
     let directory = tempfile::tempdir().unwrap();
     let module = Module::new(RuntimeOptions::new(directory.path()), Vec::new());
     let (status, answer) = module.invoke("GraphTopologySet", topology).await;
