@@ -30,6 +30,7 @@ mod stream;
 pub(crate) use stream::fuzzing::{directory as fuzzing_directory, run as fuzz};
 
 pub use blocking::{BlockingExtension, BlockingSession, ThreadPerStream};
+#[cfg(feature = "http")]
 pub(crate) use extension::next_number;
 pub use extension::{Extension, ExtensionOpenError, ExtensionSession, Sample, SessionInfo, StreamError};
 pub use host::{ExtensionServer, HostError, ListenAddress, Listening};

@@ -18,7 +18,10 @@ async fn the_topology_and_instance_of_the_readme_are_accepted() {
         panic!("the README has a topology, an instance and a custom node");
     };
     let source = &topology["properties"]["sources"][0]["name"];
-    assert_eq!(&node["inputs"][0]["nodeName"], source, "the node fits the topology");
+    assert_eq!(
+        &node["inputs"][0]["nodeName"], source,
+        "the node fits the topology"
+    );
     let directory = tempfile::tempdir().unwrap();
     let module = Module::new(RuntimeOptions::new(directory.path()), Vec::new());
     let (status, answer) = module.invoke("GraphTopologySet", topology).await;
