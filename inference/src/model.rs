@@ -223,6 +223,7 @@ impl ModelSpec {
     }
 
     /// Indices of the classes that are reported; `None` for all.
+    #[cfg(any(feature = "rten", feature = "ort", feature = "kserve", test))]
     pub(crate) fn classes_kept_by_index(&self) -> Result<Option<Arc<[u16]>>, SpecError> {
         if self.classes_kept.is_none() {
             return Ok(None);
