@@ -19,7 +19,7 @@ const REST: Duration = Duration::from_millis(100);
 /// How often connections are looked through for those whose time is over.
 const SWEEP: Duration = Duration::from_secs(1);
 /// How often an error that repeats is logged.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A socket that accepts connections.
 pub trait Acceptable {
@@ -54,7 +54,7 @@ pub struct GuardedListener<L> {
     socket: L,
     table: Arc<Table>,
     sweep: Interval,
-    told: Option<Instant>,
+    reported: Option<Instant>,
 }
 
 impl<L: Acceptable> GuardedListener<L> {
@@ -70,7 +70,7 @@ impl<L: Acceptable> GuardedListener<L> {
             socket,
             table: Arc::new(Table::new(limits)),
             sweep,
-            told: None,
+            reported: None,
         }
     }
 
@@ -110,9 +110,12 @@ impl<L: Acceptable> GuardedListener<L> {
                 }
                 Err(error) => {
                     self.table.accept_failed(is_used_up(&error), now.into_std());
-                    if self.told.is_none_or(|told| now - told >= TELL_EVERY) {
-                        self.told = Some(now);
-                        tracing::warn!(%error, "cannot accept connections; told once a minute while it lasts");
+                    if self
+                        .reported
+                        .is_none_or(|reported| now - reported >= REPORT_INTERVAL)
+                    {
+                        self.reported = Some(now);
+                        tracing::warn!(%error, "cannot accept connections; reported once a minute while it lasts");
                     }
                     sleep(REST).await;
                 }
