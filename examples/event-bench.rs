@@ -40,7 +40,7 @@ const INSTANCE: &str = "bench";
 /// measured is measured outside of it, by taps that forward the camera's and the broker's connection.
 ///
 /// `detection` is the time in the detector, frame by frame. `decodeAlone` is the time to decode a picture of the same file on one
-/// thread, with nothing else running. `ours` is the rest: picture to PUBACK, less its detection, less the mean of decodeAlone.
+/// thread, with nothing else running. `ours` is the rest: picture to PUBACK, less its detection, less decodeAlone of that picture.
 ///
 /// Prints a table, and a JSON object as the last line. Times are valid on an idle machine.
 ///
@@ -138,7 +138,7 @@ async fn main() -> anyhow::Result<()> {
         &camera_log,
         &broker_log,
         &detections,
-        decode.mean,
+        &decode,
     );
     ensure!(module.stop().await, "the module did not stop in time");
     camera.shutdown().await;
@@ -149,7 +149,7 @@ async fn main() -> anyhow::Result<()> {
         .iter()
         .map(|((node, reason), count)| (format!("{node}: {reason}"), *count))
         .collect();
-    measured.print(&model, &args, decode, &dropped);
+    measured.print(&model, &args, Summary::of(decode), &dropped);
     Ok(())
 }
 
@@ -213,7 +213,7 @@ async fn first_event(log: &BrokerLog) -> anyhow::Result<()> {
 }
 
 /// The time to decode each picture of a file, on one thread.
-fn decode_alone(video: &Path) -> anyhow::Result<Summary> {
+fn decode_alone(video: &Path) -> anyhow::Result<Vec<Duration>> {
     let mut units = UnitReader::open(video)?;
     let mut decoder = Decoder::open(units.codec(), units.extra_data(), DecoderOptions::default())?;
     let mut times = Vec::new();
@@ -224,7 +224,8 @@ fn decode_alone(video: &Path) -> anyhow::Result<Summary> {
         while decoder.next_picture().is_some() {}
         times.push(begun.elapsed());
     }
-    Ok(Summary::of(times))
+    ensure!(!times.is_empty(), "{} has no pictures", video.display());
+    Ok(times)
 }
 
 /// A broker on a free port. Ends when it is dropped.
@@ -401,20 +402,23 @@ impl Measured {
         camera: &CameraLog,
         broker: &BrokerLog,
         detections: &DetectionLog,
-        decode: Duration,
+        decode: &[Duration],
     ) -> Self {
+        // The camera plays the file from its beginning, again and again.
         let pictures: BTreeMap<u64, Instant> = camera.pictures().into_iter().collect();
+        let decodes = pictures.keys().copied().zip(decode.iter().copied().cycle());
+        let decodes: BTreeMap<u64, Duration> = decodes.collect();
         let nearest = |time: u64| {
             let around = pictures.range(time.saturating_sub(NEAREST)..=time.saturating_add(NEAREST));
             around
                 .min_by_key(|(own, _)| own.abs_diff(time))
-                .map(|(_, at)| *at)
+                .map(|(own, at)| (*at, decodes.get(own).copied().unwrap_or_default()))
         };
         let log = detections.0.lock();
         let mut spans: [Vec<Duration>; 5] = Default::default();
         let mut unmatched = 0;
         for event in broker.events() {
-            let (Some(arrived), Some(detection)) = (
+            let (Some((arrived, decode)), Some(detection)) = (
                 nearest(event.timestamp_90k),
                 log.by_time.get(&event.timestamp_90k).copied(),
             ) else {
