@@ -53,6 +53,7 @@ impl Topology {
         // A default that does not fit hurts the instances alone that use it.
         if findings.has_errors() && declarations.iter().any(|declared| declared.default.is_some()) {
             let mut definite = Findings::new(DocumentKind::Topology, strictness);
+            self.form().report(DocumentKind::Topology, &mut definite);
             let declarations = self.declarations(&mut definite);
             let open = Bindings::without_defaults(&declarations, &mut definite);
             run_passes(self, None, &open, &mut definite);

@@ -111,6 +111,8 @@ codes! {
     MemberIgnored,
     /// Another form than the contract's, whose meaning is plain; the message describes how it was read.
     OtherForm,
+    /// An expression of a template of Azure Resource Manager whose value does not stand in the template.
+    ExpressionWithoutValue,
     /// A member that no type of the contract has; it is kept and has no effect.
     UnknownMember,
     /// A member has another JSON type than its meaning needs.

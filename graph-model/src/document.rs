@@ -1,8 +1,10 @@
 //! From bytes to JSON, and what cannot be read at all.
 
-mod foreign;
+pub(crate) mod foreign;
 
 use serde_json::{Map, Value};
+
+use crate::json;
 
 /// Largest document that is read, in bytes: 4 MiB. Published ones have up to 7 KiB.
 pub const MAX_DOCUMENT_BYTES: usize = 4 << 20;
@@ -156,11 +158,16 @@ impl DocumentError {
     }
 }
 
-/// Decodes UTF-8, without a byte-order mark.
+/// Decodes a document in UTF-8, without a byte-order mark.
 pub(crate) fn str_from_slice(bytes: &[u8]) -> Result<&str, DocumentError> {
-    if bytes.len() > MAX_DOCUMENT_BYTES {
-        return Err(DocumentError::TooLarge { bytes: bytes.len() });
+    match bytes.len() > MAX_DOCUMENT_BYTES {
+        true => Err(DocumentError::TooLarge { bytes: bytes.len() }),
+        false => decoded(bytes),
     }
+}
+
+/// The same for a text of any size.
+pub(crate) fn decoded(bytes: &[u8]) -> Result<&str, DocumentError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if let Some(error) = foreign::encoding(bytes) {
         return Err(error);
@@ -174,14 +181,7 @@ pub(crate) fn str_from_slice(bytes: &[u8]) -> Result<&str, DocumentError> {
 /// Reads JSON from bytes: a byte-order mark, any line ends and tabs are fine.
 pub(crate) fn json_from_slice(bytes: &[u8]) -> Result<Value, DocumentError> {
     let text = str_from_slice(bytes)?;
-    serde_json::from_str(text).map_err(|cause| {
-        let known = foreign::format(text).or_else(|| foreign::character(text, cause.line()));
-        known.unwrap_or(DocumentError::NotJson {
-            line: cause.line(),
-            column: cause.column(),
-            cause,
-        })
-    })
+    serde_json::from_str(text).map_err(|cause| json::not_json(text, cause))
 }
 
 /// A JSON value's type in words.

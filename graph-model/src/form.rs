@@ -6,6 +6,7 @@
 
 mod envelope;
 mod members;
+mod resource;
 
 use std::collections::BTreeMap;
 
@@ -42,6 +43,8 @@ pub(crate) struct Form {
     renamed: BTreeMap<String, Option<String>>,
     /// What to report: pointer as written, and message.
     notes: Vec<(String, String)>,
+    /// What has no value, in the same form.
+    errors: Vec<(String, String)>,
 }
 
 /// Reads a document in whatever form its meaning is plain.
@@ -82,11 +85,18 @@ impl Form {
         self.notes.push((pointer, message.into()));
     }
 
+    fn error(&mut self, pointer: String, message: String) {
+        self.errors.push((pointer, message));
+    }
+
     /// Adds a finding for each note.
     pub(crate) fn report(&self, document: DocumentKind, findings: &mut Findings) {
         findings.in_document(document);
         for (pointer, message) in &self.notes {
             findings.info(DiagnosticCode::OtherForm, pointer, message.as_str());
+        }
+        for (pointer, message) in &self.errors {
+            findings.error(DiagnosticCode::ExpressionWithoutValue, pointer, message.as_str());
         }
     }
 
@@ -95,9 +105,10 @@ impl Form {
         if self.is_plain() {
             return;
         }
+        let placed = [DiagnosticCode::OtherForm, DiagnosticCode::ExpressionWithoutValue];
         let own = findings
             .iter_mut()
-            .filter(|found| found.document == document && found.code != DiagnosticCode::OtherForm);
+            .filter(|found| found.document == document && !placed.contains(&found.code));
         for found in own {
             found.pointer = self.written(&found.pointer);
         }

@@ -93,7 +93,7 @@
 //! | values in graphs | [`Pattern`], [`PatternPiece`], [`SystemVariable`], [`SensitiveString`], [`SecretString`], [`Credentials`], [`PixelFormat`], [`ScaleMode`] |
 //! | custom nodes | [`CustomNodeTypes`], [`CustomNodeTypeError`] |
 //! | drawing | [`Diagram`] |
-//! | modules | [`nodes`] (the settings of each kind), [`methods`], [`operations`], [`deployment`], [`onvif`], [`report`], [`schema`] |
+//! | modules | [`nodes`] (the settings of each kind), [`methods`], [`operations`], [`deployment`], [`onvif`], [`report`], [`schema`], [`json`] (for readers of other documents) |
 //! | limits | [`MAX_DOCUMENT_BYTES`], [`MAX_STEPS`], [`MAX_FINDINGS`] |
 //!
 //! # Custom nodes
@@ -132,6 +132,7 @@ mod form;
 mod generation;
 mod graph;
 mod instance;
+pub mod json;
 mod kind;
 mod method;
 pub mod onvif;

@@ -3,7 +3,7 @@
 use super::DocumentError;
 
 /// Encodings other than UTF-8, by their first bytes: PowerShell writes UTF-16.
-pub(super) fn encoding(bytes: &[u8]) -> Option<DocumentError> {
+pub(crate) fn encoding(bytes: &[u8]) -> Option<DocumentError> {
     let is_utf16 = match bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
         // Without a mark: JSON begins with an ASCII character.
@@ -17,7 +17,7 @@ pub(super) fn encoding(bytes: &[u8]) -> Option<DocumentError> {
 }
 
 /// Formats that people have in files by mistake, by their first words.
-pub(super) fn format(text: &str) -> Option<DocumentError> {
+pub(crate) fn format(text: &str) -> Option<DocumentError> {
     let text = text.trim_start();
     let begins = |words: &[&str]| words.iter().any(|word| text.starts_with(word));
     let first_line = text.lines().next().unwrap_or_default();
@@ -47,7 +47,7 @@ pub(super) fn format(text: &str) -> Option<DocumentError> {
         )
     } else if begins(&["{'", "[{'"]) {
         ("an object as Python prints it", "write it with json.dumps()")
-    } else if begins(&["---"]) || is_member_of_yaml() {
+    } else if begins(&["---", "- "]) || is_member_of_yaml() {
         ("YAML", "convert it to JSON")
     } else {
         return None;
@@ -56,7 +56,7 @@ pub(super) fn format(text: &str) -> Option<DocumentError> {
 }
 
 /// What word processors, translated pages and other dialects leave outside of strings, up to the line where parsing failed.
-pub(super) fn character(text: &str, last_line: usize) -> Option<DocumentError> {
+pub(crate) fn character(text: &str, last_line: usize) -> Option<DocumentError> {
     let (mut in_text, mut escaped) = (false, false);
     for (line, content) in text.lines().enumerate().take(last_line) {
         for (column, (at, c)) in content.char_indices().enumerate() {

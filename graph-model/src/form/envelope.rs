@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Form, Wanted};
+use super::{Form, Wanted, resource};
 use crate::document::{DocumentError, member, step};
 use crate::read::shortened;
 
@@ -25,7 +25,7 @@ impl Wanted {
     }
 
     /// Last words of the types of resources that are such documents.
-    fn resources(self) -> &'static [&'static str] {
+    pub(super) fn resources(self) -> &'static [&'static str] {
         match self {
             Self::Topology => &["mediaGraphs", "graphTopologies", "pipelineTopologies"],
             Self::Instance => &["graphInstances", "livePipelines"],
@@ -159,7 +159,7 @@ fn inner(value: &mut Value, wanted: Wanted, form: &mut Form) -> Result<Option<Va
         form.enter(&name, "the other members beside it are not read");
         return Ok(take_json(map, &name));
     }
-    resource(map, wanted, form)
+    resource::take(map, wanted, form)
 }
 
 /// Whether it is a document of the wanted kind.
@@ -187,68 +187,6 @@ fn sole_document(map: &Map<String, Value>, wanted: Wanted) -> Option<String> {
     match (found.next(), found.next()) {
         (Some((name, _)), None) => Some(name.clone()),
         _ => None,
-    }
-}
-
-/// The one resource of an Azure Resource Manager template that is such a document. Templates compiled from Bicep have their
-/// resources by name.
-fn resource(
-    map: &mut Map<String, Value>,
-    wanted: Wanted,
-    form: &mut Form,
-) -> Result<Option<Value>, DocumentError> {
-    let Some(name) = key_of(map, "resources") else {
-        return Ok(None);
-    };
-    let is_wanted = |resource: &Value| {
-        let kind = resource
-            .as_object()
-            .and_then(|map| member(map, "type"))?
-            .1
-            .as_str()?;
-        let last = kind.rsplit('/').next().unwrap_or_default();
-        wanted
-            .resources()
-            .iter()
-            .any(|word| word.eq_ignore_ascii_case(last))
-            .then_some(())
-    };
-    let mut found: Vec<(String, &mut Value)> = match map.get_mut(&name) {
-        Some(Value::Array(list)) => {
-            let numbered = list.iter_mut().enumerate();
-            numbered.map(|(i, resource)| (i.to_string(), resource)).collect()
-        }
-        Some(Value::Object(by_name)) => by_name
-            .iter_mut()
-            .map(|(key, value)| (key.clone(), value))
-            .collect(),
-        _ => return Ok(None),
-    };
-    found.retain(|(_, resource)| is_wanted(resource).is_some());
-    let several = found.len();
-    match found.into_iter().next() {
-        Some((key, resource)) if several == 1 => {
-            let resource = resource.take();
-            form.enter(
-                &name,
-                "around it is a template of Azure Resource Manager, whose expressions are not evaluated",
-            );
-            form.base = step(&form.base, &key);
-            Ok(Some(resource))
-        }
-        Some(_) => Err(other_document(
-            wanted,
-            format!("a template of Azure Resource Manager with {several} of them in 'resources'"),
-            "save one of them in a file of its own",
-        )),
-        None => Err(other_document(
-            wanted,
-            format!(
-                "a template of Azure Resource Manager without {} in 'resources'",
-                wanted.resources().join(" or ")
-            ),
-            "give the file with the document itself",
-        )),
     }
 }
 
@@ -300,6 +238,14 @@ fn refuse_others(map: &Map<String, Value>, wanted: Wanted) -> Result<(), Documen
             "give that file, downloaded where it is an address, or this one to lva-edge operations",
         ));
     }
+    let schema = member(map, "$schema").and_then(|(_, schema)| schema.as_str());
+    if schema.is_some_and(|schema| schema.contains("deploymentParameters.json")) {
+        return Err(other_document(
+            wanted,
+            "a parameter file of Azure Resource Manager".to_owned(),
+            "give the file with the document itself",
+        ));
+    }
     let others = [
         (
             "modulesContent",
@@ -349,7 +295,7 @@ fn one_of(wanted: Wanted, count: usize) -> DocumentError {
     )
 }
 
-fn other_document(wanted: Wanted, found: String, remedy: &'static str) -> DocumentError {
+pub(super) fn other_document(wanted: Wanted, found: String, remedy: &'static str) -> DocumentError {
     DocumentError::OtherDocument {
         wanted: wanted.what(),
         found,
@@ -359,10 +305,7 @@ fn other_document(wanted: Wanted, found: String, remedy: &'static str) -> Docume
 
 /// Resources are named by the path to them: `account/name`.
 fn shorten_resource_name(map: &mut Map<String, Value>, form: &mut Form) {
-    let is_resource = member(map, "type").is_some_and(|(_, kind)| {
-        kind.as_str()
-            .is_some_and(|kind| kind.starts_with("Microsoft.") && kind.contains('/'))
-    });
+    let is_resource = member(map, "type").is_some_and(|(_, kind)| kind.is_string());
     let Some(key) = key_of(map, "name").filter(|_| is_resource) else {
         return;
     };

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::diagnostic::{DiagnosticCode, Findings};
 use crate::document::{json_type, member, scalar_string, step};
+use crate::json::nearest;
 
 /// An object that is being read.
 #[derive(Debug)]
@@ -159,10 +160,17 @@ impl<'v> Members<'v> {
                 );
             }
             if !self.takes_all && !self.asked.iter().any(|name| name.eq_ignore_ascii_case(key)) {
+                let absent = self
+                    .asked
+                    .iter()
+                    .copied()
+                    .filter(|name| member(self.map, name).is_none());
+                let meant =
+                    nearest(key, absent).map_or_else(String::new, |near| format!("; did you mean '{near}'?"));
                 findings.warning(
                     DiagnosticCode::UnknownMember,
                     &step(&self.at, key),
-                    format!("{} has no member '{key}': it is ignored", self.what),
+                    format!("{} has no member '{key}': it is ignored{meant}", self.what),
                 );
             }
         }

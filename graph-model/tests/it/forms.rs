@@ -87,6 +87,156 @@ fn a_topology_is_found_inside_of_what_people_keep_around_it() {
     assert_eq!(Instance::from_value(pair).unwrap().topology_name(), "Plaza");
 }
 
+/// A resource of a template.
+fn resource(mut document: Value, kind: &str) -> Value {
+    document["type"] = json!(format!("Microsoft.Media/mediaservices/{kind}"));
+    document["apiVersion"] = json!("2020-02-01-preview");
+    document["dependsOn"] = json!(["[resourceId('x', parameters('account'))]"]);
+    document
+}
+
+fn template(resources: Value) -> Value {
+    json!({
+        "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+        "contentVersion": "1.0.0.0",
+        "parameters": {
+            "account": {"type": "string"},
+            "graph": {"type": "string", "defaultValue": "Plaza"},
+            "pass": {"type": "secureString", "defaultValue": "hunter2"},
+            "rate": {"type": "int", "defaultValue": 15},
+            "cycle": {"type": "string", "defaultValue": "[variables('cycle')]"},
+        },
+        "variables": {
+            "name": "[concat(parameters('graph'), '')]",
+            "path": "[format('{0}/{1}', parameters('account'), variables('name'))]",
+            "camera": "[concat('rtsp://it''s.', toLower('EXAMPLE'), ':', string(554))]",
+            "cycle": "[parameters('cycle')]",
+        },
+        "resources": resources,
+    })
+}
+
+#[test]
+fn expressions_of_a_template_are_read_as_the_values_that_stand_in_it() {
+    for name in [
+        "[parameters('graph')]",
+        "[variables('name')]",
+        "[ concat( parameters('account') , '/' , Parameters('GRAPH') ) ]",
+        "[variables('path')]",
+        "account/Plaza",
+    ] {
+        let mut written = resource(plaza(), "mediaGraphs");
+        written["name"] = json!(name);
+        written["properties"]["parameters"][2]["default"] = json!("[parameters('pass')]");
+        written["properties"]["parameters"][3]["default"] = json!("[parameters('rate')]");
+        written["properties"]["description"] = json!("[[people]");
+        let other = json!({"type": "Microsoft.Storage/x", "name": "[newGuid()]"});
+        let inside = json!({"type": "Microsoft.Media/mediaservices", "resources": [written]});
+        let nested = json!({"type": "Microsoft.Resources/deployments", "properties": {
+            "parameters": {"graph": {"value": "[parameters('graph')]"}, "account": {"value": "a"}},
+            "template": template(json!([written])),
+        }});
+        let existing = json!({"type": "x/mediaGraphs", "existing": true});
+        for (resources, place) in [
+            (json!([other, written]), "/resources/1"),
+            (json!({"there": existing, "graph": written}), "/resources/graph"),
+            (json!([other, inside]), "/resources/1/resources/0"),
+            (json!([nested]), "/resources/0/properties/template/resources/0"),
+        ] {
+            let topology = read(template(resources));
+            assert_eq!(topology.name(), "Plaza", "{name} at {place}");
+            let said = forms(&topology);
+            let expressions = said.iter().find(|(_, message)| message.contains("expressions"));
+            assert_eq!(expressions.map(|(at, _)| at.as_str()), Some(place));
+            let is_path = said.iter().any(|(at, _)| *at == format!("{place}/name"));
+            assert_eq!(
+                is_path,
+                !name.ends_with("('graph')]") && !name.ends_with("('name')]"),
+                "{name}"
+            );
+            assert!(!format!("{said:?}").contains("hunter2"));
+            assert_eq!(topology.description(), Some("[people]"));
+            let parameters = topology.to_value()["properties"]["parameters"].clone();
+            assert_eq!(
+                (&parameters[2]["default"], &parameters[3]["default"]),
+                (&json!("hunter2"), &json!(15))
+            );
+            assert!(resolve(&topology, &plaza_instance(), Strictness::Open).is_ok());
+        }
+    }
+    let mut instance = resource(plaza_instance().to_value().clone(), "graphInstances");
+    instance["name"] = json!("[concat(parameters('account'), '/Plaza-1')]");
+    instance["properties"]["parameters"][0]["value"] = json!("[variables('camera')]");
+    let both = template(json!([resource(plaza(), "mediaGraphs"), instance]));
+    let (topology, instance) = (read(both.clone()), Instance::from_value(both).unwrap());
+    assert_eq!((topology.name(), instance.name()), ("Plaza", "Plaza-1"));
+    let value = &instance.to_value()["properties"]["parameters"][0]["value"];
+    assert_eq!(value, &json!("rtsp://it's.example:554"));
+}
+
+#[test]
+fn expressions_without_a_value_are_errors_that_say_why() {
+    for (expression, why) in [
+        (
+            "[parameters('account')]",
+            "parameter 'account' has no 'defaultValue'",
+        ),
+        ("[parameters('none')]", "the template has no parameter 'none'"),
+        ("[variables('none')]", "the template has no variable 'none'"),
+        (
+            "[concat('a', uniqueString('hunter2'))]",
+            "the function 'uniqueString' is evaluated in the cloud",
+        ),
+        ("[variables('cycle')]", "refer to each other without end"),
+        ("[parameters('graph').x]", "a member of what a function gives"),
+        ("[concat('a']", "it is not understood"),
+        ("[parameters('graph') x]", "it goes on behind its end"),
+        ("[format('{1}', 'a')]", "a place without a value"),
+    ] {
+        let mut written = resource(plaza(), "mediaGraphs");
+        written["properties"]["description"] = json!(expression);
+        let topology = read(template(json!([written])));
+        let found = topology.validate(Strictness::Open);
+        let error = &found[0];
+        assert_eq!(
+            (error.code, error.pointer.as_str(), error.severity),
+            (
+                DiagnosticCode::ExpressionWithoutValue,
+                "/resources/0/properties/description",
+                Severity::Error
+            ),
+            "{found:?}"
+        );
+        assert!(error.message.contains(why), "{expression}: {error}");
+        assert!(!format!("{found:?}").contains("hunter2"));
+        assert!(resolve(&topology, &plaza_instance(), Strictness::Open).is_err());
+    }
+    // Growth without end is cut off.
+    let mut large = template(json!([resource(plaza(), "mediaGraphs")]));
+    for n in 0..30 {
+        large["variables"][format!("v{n}")] =
+            json!(format!("[concat(variables('v{0}'), variables('v{0}'))]", n + 1));
+    }
+    large["variables"]["v30"] = json!("x".repeat(100));
+    large["resources"][0]["properties"]["description"] = json!("[variables('v0')]");
+    let found = read(large).validate(Strictness::Open);
+    assert_eq!(found[0].code, DiagnosticCode::ExpressionWithoutValue);
+    // Points in a string are no expression, whatever a template would make of them.
+    let mut points = resource(plaza(), "mediaGraphs");
+    points["properties"]["description"] = json!("[[0.1, 0.2], [0.3, 0.4]]");
+    assert_eq!(
+        read(template(json!([points]))).description(),
+        Some("[[0.1, 0.2], [0.3, 0.4]]")
+    );
+    let parameters =
+        json!({"$schema": "https://x/deploymentParameters.json#", "parameters": {"a": {"value": 1}}});
+    let error = Topology::from_value(parameters).unwrap_err().to_string();
+    assert!(
+        error.contains("a parameter file of Azure Resource Manager"),
+        "{error}"
+    );
+}
+
 #[test]
 fn findings_point_into_what_was_written() {
     let wrong = with(plaza(), "/properties/sources/0/transport", json!("udp"));

@@ -249,5 +249,16 @@ pub(super) fn cases() -> Vec<Case> {
             Info,
             Info,
         ),
+        case(
+            DiagnosticCode::ExpressionWithoutValue,
+            json!({"resources": [with(
+                with(plaza(), "/type", json!("Microsoft.Media/x/mediaGraphs")),
+                "/properties/description",
+                json!("[resourceGroup().location]"),
+            )]}),
+            "/resources/0/properties/description",
+            Error,
+            Error,
+        ),
     ]
 }
