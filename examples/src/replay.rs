@@ -1,12 +1,14 @@
 //! Cases as lines of JSON: people or detections in, events out, for comparing implementations of the rules.
 
 mod case;
+mod unread;
 
 use std::collections::BTreeMap;
 
 use case::{Case, Seen};
 use lva_zones::{Direction, Engine, EventKind, Observation, SpatialEvent, TrackId, Tracker, TrackerOptions};
 use serde_json::{Map, Value, json};
+use unread::unread;
 
 /// Longest case, in bytes.
 pub const MAX_CASE_BYTES: usize = 64 << 20;
@@ -25,7 +27,8 @@ pub const MAX_CASE_FRAMES: usize = 1 << 20;
 /// * A threshold is a share of the frame's width and a depth to enter, a distance to leave, or a distance from a line. Default:
 ///   [`Threshold::Auto`](lva_zones::Threshold::Auto), with which who lingers at an edge is where they stand on average.
 /// * `hold_ms` is 200 and `lost_grace_ms` 1000.
-/// * With `"detections": [[left, top, width, height, score], …]` instead of `people` the tracker assigns the identities.
+/// * With `"detections": [[left, top, width, height, score], …]` instead of `people` the tracker assigns the identities. A sixth number
+///   is a class, 0 by default, which events then have too. A zone or line with `"classes": [0, 2]` is for these alone.
 ///   `tracker` sets its `high_score`, `low_score`, `new_track_score`, `confirm_ms`, `duplicate_confirm_ms`, `tentative_ms` and
 ///   `lost_ms` ([`TrackerOptions`]); what stands beside the scene wins.
 /// * Boxes without an area, as at the frame's border, are skipped and counted.
@@ -35,7 +38,8 @@ pub const MAX_CASE_FRAMES: usize = 1 << 20;
 /// viewer who stands at the line's start and looks to its end; `frame` is the index of the frame that confirmed it, `t_ms`
 /// the interpolated time. A visit has its `dwell_ms` on its exit; `dwell` comes at a zone's limits.
 /// `inside` is the geometry alone, a character a frame: `1` inside or on the edge, `0` outside, `-` absent. With detections
-/// there are also `tracks`: the confirmed people of each frame. Where boxes were skipped, `skipped` is their number.
+/// there are also `tracks`: the confirmed people of each frame. Where boxes were skipped, `skipped` is their number. Members
+/// that nothing reads, at any level, are in `ignored`, with the known name that each nearly is.
 ///
 /// ```
 /// let case = r#"{"name": "a", "scene": {"width": 100, "height": 100,
@@ -59,12 +63,16 @@ fn play(line: &str, name: &mut Value) -> Result<Value, String> {
             line.len()
         ));
     }
-    let value: Value =
-        serde_json::from_str(line.trim_start_matches('\u{feff}')).map_err(|e| format!("not JSON: {e}"))?;
+    let value: Value = lva_graph_model::json::parse(line.as_bytes()).map_err(|error| error.to_string())?;
     if let Some(given) = value.get("name") {
         name.clone_from(given);
     }
-    let case = Case::read(value)?;
+    let unread = unread(&value);
+    let case = Case::read(value).map_err(|error| match unread.is_empty() {
+        true => error,
+        // A name that is not quite right may be why something is missing.
+        false => format!("{error} ({})", unread.join("; ")),
+    })?;
     let mut player = Player {
         engine: Engine::new(case.scene.clone()),
         tracker: case.tracked.then(|| {
@@ -88,7 +96,7 @@ fn play(line: &str, name: &mut Value) -> Result<Value, String> {
             .frame(index, frame.time, &frame.seen, &case)
             .map_err(|error| format!("frame {index}: {error}"))?;
     }
-    Ok(player.answer(name))
+    Ok(player.answer(name, &unread))
 }
 
 struct Player {
@@ -167,7 +175,7 @@ impl Player {
         };
         let Some(track) = event.track() else { return };
         let id = self.id(track);
-        self.events.push(json!({
+        let mut reported = json!({
             "t_ms": (milliseconds(event.time_90k) + case.begin_ms),
             "frame": frame,
             "id": id,
@@ -176,10 +184,14 @@ impl Player {
             "direction": direction,
             "side": side,
             "dwell_ms": dwell.map(milliseconds),
-        }));
+        });
+        if let Some(person) = event.person.filter(|_| case.classified) {
+            reported["class"] = json!(person.class);
+        }
+        self.events.push(reported);
     }
 
-    fn answer(self, name: &Value) -> Value {
+    fn answer(self, name: &Value, unread: &[String]) -> Value {
         let inside: Map<String, Value> = self
             .inside
             .iter()
@@ -205,6 +217,9 @@ impl Player {
         }
         if skipped > 0 {
             answer.insert("skipped".to_owned(), json!(skipped));
+        }
+        if !unread.is_empty() {
+            answer.insert("ignored".to_owned(), json!(unread));
         }
         Value::Object(answer)
     }

@@ -3,6 +3,7 @@
 mod elements;
 mod error;
 mod events;
+mod followed;
 mod json;
 mod kind;
 mod members;
@@ -19,6 +20,8 @@ use serde_json::{Map, Value};
 use elements::Elements;
 use error::shown;
 pub use error::{Finding, OperationError};
+use followed::Followed;
+pub(crate) use followed::PERSON;
 use json::{Object, find, is, parse, string, take};
 pub use kind::{OperationKind, UnknownOperation};
 use members::ELEMENTS;
@@ -120,6 +123,7 @@ pub struct Operation {
     lines: Vec<CrossingLine>,
     nodes: NodeSettings,
     settings: Settings,
+    followed: Followed,
     source_id: Option<String>,
     findings: Vec<Finding>,
 }
@@ -134,6 +138,7 @@ impl Operation {
             lines: Vec::new(),
             nodes: NodeSettings::default(),
             settings: Settings::default(),
+            followed: Followed::default(),
             source_id: None,
             findings: Vec::new(),
         }
@@ -151,6 +156,7 @@ impl Operation {
     ///   whether zones or lines are watched;
     /// * the **desired properties of a module twin** with one enabled operation under `graphs`, alone, in a whole twin, or in a
     ///   deployment manifest; for several operations see [`all_from_twin`](Self::all_from_twin);
+    /// * a bare **list** of zones, of lines or of both, or of one operation;
     /// * a **typed operation of Video Analyzer**: `{"@type": "#Microsoft.VideoAnalyzer.SpatialAnalysis…Operation", …}`,
     ///   or its custom operation, whose `extensionConfiguration` holds one of the other forms.
     ///
@@ -166,7 +172,8 @@ impl Operation {
     /// * `tracker`, with `high_score`, `low_score`, `new_track_score`, `confirm_ms`, `duplicate_confirm_ms`, `tentative_ms` and
     ///   `lost_ms` as in [`TrackerOptions`];
     /// * `hold_ms`, and `lost_grace_ms`, after which an unseen person has left, as in [`SceneOptions`];
-    /// * `classes`, the names of the model's classes that are followed: `["person"]` by default.
+    /// * `classes`, the names of the model's classes that are followed: `["person"]` by default. A zone, a line or the `config` of
+    ///   an event may have its own, which are followed too.
     ///
     /// `TRACKER_NODE_CONFIG` and `STATIONARY_TARGET_REMOVER_CONFIG` decide whether objects that never move are removed;
     /// `CAMERA_CONFIG` is the ground for distances and speeds; `do_calibration` of `CAMERACALIBRATOR_NODE_CONFIG` lets a
@@ -199,7 +206,8 @@ impl Operation {
 
     /// Reads every enabled operation of a module twin, with its name under `graphs`: of its desired properties, of a whole twin,
     /// or of the module with operations of a deployment manifest. An operation with `instances` is one for each enabled
-    /// instance, named `graph/instance`. An object without `graphs` is one operation with an empty name.
+    /// instance, named `graph/instance`. Operations in a list, under `graphs` or alone, have the name that each has as `name`, or
+    /// its number. An object without `graphs` is one operation with an empty name.
     ///
     /// # Errors
     ///
@@ -251,16 +259,16 @@ impl Operation {
     ///
     /// [`OperationError`]; only [`OperationError::Read`] names the file.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, OperationError> {
-        let path = path.as_ref();
-        let failed = |cause| OperationError::Read {
-            path: path.display().to_string(),
-            cause,
-        };
-        let bytes = fs::metadata(path).map_err(failed)?.len();
-        if bytes > MAX_CONFIGURATION_BYTES {
-            return Err(OperationError::TooLong { bytes });
-        }
-        Self::from_json(&fs::read_to_string(path).map_err(failed)?)
+        Self::from_json(&text_of(path.as_ref())?)
+    }
+
+    /// Reads a file that holds what [`all_from_twin`](Self::all_from_twin) reads. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_file`](Self::from_file).
+    pub fn all_from_file(path: impl AsRef<Path>) -> Result<Vec<(String, Self)>, OperationError> {
+        Self::all_from_twin(&text_of(path.as_ref())?)
     }
 
     /// Reads the configuration of a stream descriptor; `None` when it is empty or the `{}` that clients send by default.
@@ -337,8 +345,10 @@ impl Operation {
         findings.extend(members.keys().filter_map(|name| finding(name)));
         let elements = Elements::read(config, &around, kind)?;
         findings.extend(elements.warnings);
+        let base = elements.settings.classes.as_deref();
         Ok(Self {
             kind,
+            followed: Followed::new(base, elements.named, &elements.zones, &elements.lines),
             zones: elements.zones,
             lines: elements.lines,
             nodes,
@@ -353,9 +363,10 @@ impl Operation {
         self.source_id.as_deref()
     }
 
-    /// The classes of the model that count as people; `None`: `person` alone.
+    /// The classes of the model that are followed, by name or number: those of the operation, then those of its zones, lines and
+    /// events. `None`: it names none, and `person` alone is followed.
     pub fn classes(&self) -> Option<&[String]> {
-        self.settings.classes.as_deref()
+        self.followed.all()
     }
 
     /// Which of the container's operations it is.
@@ -363,22 +374,41 @@ impl Operation {
         self.kind
     }
 
-    /// Sets the classes that are followed where the configuration names none.
+    /// Sets the classes that are followed where the configuration names none: its zones, lines and events without any are for
+    /// these.
     pub fn set_default_classes(&mut self, classes: &[String]) {
-        self.settings.classes.get_or_insert_with(|| classes.to_vec());
+        if self.settings.classes.is_none() && !classes.is_empty() {
+            self.followed = self.followed.with_base(classes, &self.zones, &self.lines);
+            self.settings.classes = Some(classes.to_vec());
+        }
     }
 
-    /// The scene for frames of one shape.
+    /// The scene for frames of one shape, for every class alike: which class has which index is the model's.
     ///
     /// # Errors
     ///
     /// [`OperationError::Invalid`]: zones and lines are valid, so an option is not.
     pub fn scene(&self, options: SceneOptions) -> Result<Scene, OperationError> {
-        let scene = Scene::new(
-            self.zones.clone(),
-            self.lines.clone(),
-            self.settings.scene(options),
-        )?;
+        self.scene_for(options, None)
+    }
+
+    /// The scene for a model whose classes are in the order of [`classes`](Self::classes).
+    pub(crate) fn scene_for(
+        &self,
+        options: SceneOptions,
+        model: Option<&[u16]>,
+    ) -> Result<Scene, OperationError> {
+        let zones = self
+            .zones
+            .iter()
+            .cloned()
+            .map(|zone| self.followed.zone(zone, model));
+        let lines = self
+            .lines
+            .iter()
+            .cloned()
+            .map(|line| self.followed.line(line, model));
+        let scene = Scene::new(zones.collect(), lines.collect(), self.settings.scene(options))?;
         Ok(match self.nodes.ground(options.aspect) {
             Some(ground) => scene.with_ground(ground),
             None => scene,
@@ -438,6 +468,21 @@ pub(crate) fn camera_alone(configuration: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// The text of a file. Blocks.
+fn text_of(path: &Path) -> Result<String, OperationError> {
+    let failed = |cause| OperationError::Read {
+        path: path.display().to_string(),
+        cause,
+    };
+    let bytes = fs::metadata(path).map_err(failed)?.len();
+    if bytes > MAX_CONFIGURATION_BYTES {
+        return Err(OperationError::TooLong { bytes });
+    }
+    let bytes = fs::read(path).map_err(failed)?;
+    let text = lva_graph_model::json::text(&bytes).map_err(|cause| OperationError::NotJson { cause })?;
+    Ok(text.to_owned())
+}
+
 fn members(text: &str, findings: &mut Vec<Finding>) -> Result<Object, OperationError> {
     let bytes = text.len() as u64;
     if bytes > MAX_CONFIGURATION_BYTES {
@@ -445,10 +490,7 @@ fn members(text: &str, findings: &mut Vec<Finding>) -> Result<Object, OperationE
     }
     match parse(text, findings).map_err(|cause| OperationError::NotJson { cause })? {
         Value::Object(members) => Ok(members),
-        Value::Array(list) => match <[Value; 1]>::try_from(list) {
-            Ok([Value::Object(only)]) => Ok(only),
-            _ => Err(OperationError::NotAnObject),
-        },
+        Value::Array(list) => twin::listed(list, findings),
         _ => Err(OperationError::NotAnObject),
     }
 }

@@ -13,7 +13,7 @@ use lva_zones::{
     TrackerStats,
 };
 
-use crate::operation::{Operation, OperationError};
+use crate::operation::{Operation, OperationError, PERSON};
 use crate::options::{AnalysisOptions, Entities};
 use crate::padding::Content;
 use crate::stats::AnalysisStats;
@@ -27,9 +27,6 @@ const SEED_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Most classes that a message names.
 const MAX_NAMED: usize = 20;
-
-/// Name of the class that counts as people.
-const PERSON: &str = "person";
 
 /// A session that cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -325,9 +322,14 @@ impl People {
     }
 
     fn includes(&self, class: u16) -> bool {
+        self.classes().is_none_or(|classes| classes.contains(&class))
+    }
+
+    /// In the order in which the operation names them.
+    fn classes(&self) -> Option<&[u16]> {
         match self {
-            Self::All => true,
-            Self::Classes(classes) => classes.contains(&class),
+            Self::All => None,
+            Self::Classes(classes) => Some(classes),
         }
     }
 }
@@ -345,6 +347,8 @@ fn kept_names(info: &DetectorInfo) -> String {
 /// What an operation makes of the people in the frames.
 struct Rules {
     people: People,
+    /// The class of the people from whom the ground is found, where others are followed too.
+    person: Option<u16>,
     tracker: Tracker,
     engine: Engine,
     reporter: Reporter,
@@ -360,10 +364,11 @@ impl Rules {
         id_seed: u64,
     ) -> Result<Self, BeginError> {
         let people = People::of(detector, operation.classes())?;
-        let scene = operation.scene(SceneOptions {
+        let scene = SceneOptions {
             aspect,
             ..options.scene
-        })?;
+        };
+        let scene = operation.scene_for(scene, people.classes())?;
         let tracker = operation.tracker(TrackerOptions {
             aspect,
             ..options.tracker
@@ -374,7 +379,13 @@ impl Rules {
         if operation.classes().is_some() {
             reporter = reporter.with_class_names(detector.class_names.clone());
         }
+        let person = detector
+            .class_names
+            .iter()
+            .position(|name| name.eq_ignore_ascii_case(PERSON));
+        let person = person.and_then(|class| u16::try_from(class).ok());
         Ok(Self {
+            person: person.filter(|class| people.includes(*class)),
             people,
             tracker: Tracker::new(tracker),
             engine: Engine::new(scene),
@@ -549,11 +560,13 @@ impl<D: Detector> SpatialAnalysis<D> {
         self.stats.people += people.len() as u64;
         let people = self.rules.tracker.update(timestamp_90k, &people)?;
         self.newest = Some(timestamp_90k);
-        if let Some(calibration) = &mut self.rules.calibration
-            && let Some(ground) = calibration.add(timestamp_90k, &people)
-        {
-            self.rules.engine.set_ground(Some(ground));
-            self.rules.calibration = None;
+        if let Some(calibration) = &mut self.rules.calibration {
+            let is_person = |seen: &&Observation| self.rules.person.is_none_or(|person| seen.class == person);
+            let standing: Vec<Observation> = people.iter().filter(is_person).copied().collect();
+            if let Some(ground) = calibration.add(timestamp_90k, &standing) {
+                self.rules.engine.set_ground(Some(ground));
+                self.rules.calibration = None;
+            }
         }
         let events = self.rules.engine.update(timestamp_90k, &people)?;
         for event in &events {

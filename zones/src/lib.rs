@@ -47,6 +47,8 @@
 //!   inside enter and people who vanish inside leave without an edge; being unseen for less than the lost timeout is
 //!   neither. A step through a whole zone between two frames is a visit. With the default threshold, who lingers at an edge is
 //!   where they stand on average, once that is certain; who walks over it is not delayed.
+//! * **Classes.** A track keeps the class that it began with; detections of other classes do not continue it. A line, a zone or one
+//!   of its rules may be for some [`Classes`] alone: the others pass it without a trace.
 //! * **Counts and distances** are of people with open visits; distances need a level [`ground`], which [`calibration`]
 //!   can find from the people themselves.
 //! * **Time.** An event has the time of the frame that confirmed it and the interpolated time when it happened.
@@ -57,7 +59,7 @@
 //! |---|---|
 //! | following people | [`Tracker`], [`TrackerOptions`], [`StationaryOptions`], [`Observation`], [`TrackId`], [`TrackerStats`], [`TrackerError`], [`Detection`], [`BoundingBox`] |
 //! | describing a scene | [`Scene`], [`SceneOptions`], [`Zone`], [`CrossingLine`], [`Point`], [`Focus`], [`Threshold`], [`Trigger`], [`Outline`], [`OutlineKind`], [`SceneError`], [`SceneWarning`], [`SceneFinding`] |
-//! | what to report of it | [`CountRule`], [`DwellRule`], [`DistanceRule`], [`Aggregation`] |
+//! | what to report of it | [`CountRule`], [`DwellRule`], [`DistanceRule`], [`Aggregation`], [`Classes`] |
 //! | events | [`Engine`], [`SpatialEvent`], [`EventKind`], [`Direction`], [`LineCounts`], [`EngineStats`], [`EngineError`], [`event`], `report` |
 //! | the ground | [`ground`], [`calibration`] |
 //! | limits | [`MAX_ELEMENTS`], [`MAX_CORNERS`], [`MAX_DWELL_LIMITS`], [`MAX_DETECTIONS`], [`MAX_TRACKS`], [`MAX_PEOPLE`], [`MAX_WATCHED`], [`DEFAULT_THRESHOLD`] |
@@ -78,6 +80,7 @@
 #![forbid(unsafe_code)]
 
 pub mod calibration;
+mod classes;
 mod engine;
 pub mod event;
 mod geometry;
@@ -91,6 +94,7 @@ mod scene;
 mod time;
 mod tracker;
 
+pub use classes::Classes;
 pub use engine::{Engine, EngineError, EngineStats, LineCounts, MAX_PEOPLE, MAX_WATCHED};
 pub use event::{EventKind, SpatialEvent};
 pub use geometry::Direction;

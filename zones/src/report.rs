@@ -72,7 +72,8 @@ impl Reporter {
         }
     }
 
-    /// Tags entities with the names of their classes, by index. Default: everybody is a `person`.
+    /// Tags entities with the names of their classes, by index, and gives events of one entity its name as `class`. Default:
+    /// everybody is a `person`, and events have no `class`.
     #[must_use]
     pub fn with_class_names(mut self, names: Arc<[String]>) -> Self {
         self.tags = names;
@@ -134,8 +135,11 @@ impl Reporter {
         };
         // The member is `zone` for lines too.
         let mut reported = Event::new(name).with_property("zone", &*event.name);
-        if let Some(track) = event.track() {
-            reported = reported.with_property("trackingId", self.ids.track(track));
+        if let Some(person) = &event.person {
+            reported = reported.with_property("trackingId", self.ids.track(person.track));
+            if let Some(class) = self.tags.get(usize::from(person.class)) {
+                reported = reported.with_property("class", class.as_str());
+            }
         }
         for (name, value) in properties::properties(event) {
             let value = match (self.profile, name, &event.kind) {

@@ -4,6 +4,7 @@ mod check;
 mod finding;
 mod rules;
 
+use crate::classes::Classes;
 use crate::geometry::{Area, Plane, Segment};
 use crate::ground::Ground;
 use crate::point::{Focus, Point};
@@ -59,6 +60,8 @@ pub struct Zone {
     pub crossings: bool,
     /// Report every n-th entering or leaving only; 0 counts as 1, the default.
     pub sample_every: u32,
+    /// The classes that enter and leave; the rules below have their own. Default: all.
+    pub classes: Classes,
     /// Reports the time of each visit when it ends, and when it lasts too long. Default: none.
     pub dwell: Option<DwellRule>,
     /// Reports the number of people inside. Default: none.
@@ -78,6 +81,7 @@ impl Zone {
             exit_depth: Threshold::default(),
             crossings: true,
             sample_every: 1,
+            classes: Classes::default(),
             dwell: None,
             count: None,
             distance: None,
@@ -100,6 +104,8 @@ pub struct CrossingLine {
     pub band: Threshold,
     /// Report every n-th crossing only; 0 counts as 1, the default.
     pub sample_every: u32,
+    /// The classes that cross it. Default: all.
+    pub classes: Classes,
 }
 
 impl CrossingLine {
@@ -112,6 +118,7 @@ impl CrossingLine {
             focus: Focus::default(),
             band: Threshold::default(),
             sample_every: 1,
+            classes: Classes::default(),
         }
     }
 }

@@ -14,17 +14,13 @@ impl OperationSet {
         Self(vec![(String::new(), Operation::whole_frame())])
     }
 
-    /// Reads a file with what [`Operation::all_from_twin`] reads. Blocks.
+    /// Reads a file, as [`Operation::all_from_file`] does. Blocks.
     ///
     /// # Errors
     ///
     /// [`OperationError`].
     pub fn from_file(path: &Path) -> Result<Self, OperationError> {
-        let text = std::fs::read_to_string(path).map_err(|cause| OperationError::Read {
-            path: path.display().to_string(),
-            cause,
-        })?;
-        Self::from_json(&text)
+        Operation::all_from_file(path).map(Self)
     }
 
     /// Reads the same from a string.
@@ -112,6 +108,6 @@ mod tests {
             graph["enabled"] = json!(false);
         }
         assert!(error(&json!({"graphs": all}).to_string()).contains("enabled"));
-        assert!(error("{").contains("not JSON"));
+        assert!(error("{").contains("invalid JSON"));
     }
 }

@@ -6,14 +6,10 @@ use bytes::Bytes;
 use http::{Request, header};
 use lva_client_transport::ClientTls;
 use lva_client_transport::http::{HttpConnection, HttpLimits};
-use lva_graph_model::Topology;
-use serde_json::Value;
+use lva_graph_model::{MAX_DOCUMENT_BYTES, Topology};
 use url::Url;
 
 use super::service::origin;
-
-/// Largest topology that is read. Published ones have up to 7 KiB.
-const MAX_BYTES: usize = 4 << 20;
 
 /// Why a topology cannot be used; for the user to fix.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +75,7 @@ impl TopologyFiles {
         let origin =
             origin(&url).ok_or_else(|| failed("its address is neither http:// nor https://".to_owned()))?;
         let limits = HttpLimits {
-            max_body_bytes: MAX_BYTES,
+            max_body_bytes: MAX_DOCUMENT_BYTES,
             ..HttpLimits::default()
         };
         let mut connection =
@@ -109,10 +105,5 @@ impl TopologyFiles {
 }
 
 fn topology(bytes: &[u8]) -> Result<Topology, String> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    if bytes.len() > MAX_BYTES {
-        return Err(format!("it has more than {} MiB", MAX_BYTES >> 20));
-    }
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| format!("it is not JSON ({error})"))?;
-    Topology::from_value(value).map_err(|error| error.to_string())
+    Topology::from_slice(bytes).map_err(|error| error.to_string())
 }

@@ -87,11 +87,15 @@ impl Settings {
     ///
     /// [`SettingsError`]. No message holds a value of the file.
     pub fn from_file(path: &Path) -> Result<Self, SettingsError> {
-        let text = std::fs::read_to_string(path).map_err(|cause| SettingsError::Read {
+        let bytes = std::fs::read(path).map_err(|cause| SettingsError::Read {
             path: path.to_owned(),
             cause,
         })?;
-        Self::parse(&text, path)
+        let text = lva_graph_model::json::text(&bytes).map_err(|error| SettingsError::NotJson {
+            path: path.to_owned(),
+            message: error.to_string(),
+        })?;
+        Self::parse(text, path)
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, SettingsError> {
@@ -108,8 +112,8 @@ impl Settings {
             path: path.to_owned(),
             message,
         };
-        let value: Value = serde_json::from_str(text.trim_start_matches('\u{feff}'))
-            .map_err(|error| not_json(error.to_string()))?;
+        let value: Value =
+            lva_graph_model::json::parse(text.as_bytes()).map_err(|error| not_json(error.to_string()))?;
         let members = value
             .as_object()
             .ok_or_else(|| not_json("it begins with another value".to_owned()))?;

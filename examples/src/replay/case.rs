@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lva_zones::{
-    BoundingBox, CrossingLine, Detection, DwellRule, Focus, Observation, Point, Scene, SceneOptions,
+    BoundingBox, Classes, CrossingLine, Detection, DwellRule, Focus, Observation, Point, Scene, SceneOptions,
     Threshold, TrackId, TrackerOptions, Zone,
 };
 use serde::Deserialize;
@@ -35,7 +35,6 @@ struct WrittenScene {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct WrittenTracker {
     high_score: Option<f32>,
     low_score: Option<f32>,
@@ -75,6 +74,7 @@ struct WrittenLine {
     name: String,
     start: [f64; 2],
     end: [f64; 2],
+    classes: Option<Vec<u16>>,
 }
 
 #[derive(Deserialize)]
@@ -83,13 +83,14 @@ struct WrittenZone {
     polygon: Vec<[f64; 2]>,
     #[serde(default)]
     dwell_limits_ms: Vec<f64>,
+    classes: Option<Vec<u16>>,
 }
 
 #[derive(Deserialize)]
 struct WrittenFrame {
     t_ms: f64,
     people: Option<Vec<Vec<Value>>>,
-    detections: Option<Vec<[f64; 5]>>,
+    detections: Option<Vec<Vec<f64>>>,
 }
 
 /// A case that can be played.
@@ -103,6 +104,8 @@ pub(super) struct Case {
     pub(super) anchors: BTreeMap<(usize, u64), Point>,
     /// Whether the tracker assigns the identities.
     pub(super) tracked: bool,
+    /// Whether detections have classes.
+    pub(super) classified: bool,
     pub(super) tracker: TrackerOptions,
     /// The first frame's time if it is below 0: times are relative to it.
     pub(super) begin_ms: f64,
@@ -151,13 +154,18 @@ impl Case {
             names: Vec::new(),
             anchors: BTreeMap::new(),
             tracked,
+            classified: false,
             tracker,
             begin_ms: first.min(0.0),
         };
         let mut numbers: BTreeMap<String, u64> = BTreeMap::new();
         for (index, frame) in written.frames.into_iter().enumerate() {
             let seen = match (frame.people, frame.detections) {
-                (None, Some(found)) => Seen::Detections(found.into_iter().map(detection).collect()),
+                (None, Some(found)) => {
+                    case.classified |= found.iter().any(|row| row.len() == 6);
+                    let found: Result<_, String> = found.iter().map(|row| detection(row)).collect();
+                    Seen::Detections(found.map_err(|e| format!("frame {index}: {e}"))?)
+                }
                 (people, None) if !tracked => {
                     let people = people.unwrap_or_default();
                     let known = people.iter().map(|row| case.person(index, row, &mut numbers));
@@ -222,12 +230,19 @@ impl Case {
     }
 }
 
-fn detection([l, t, w, h, score]: [f64; 5]) -> Detection {
-    Detection {
+fn detection(row: &[f64]) -> Result<Detection, String> {
+    let (l, t, w, h, score, class) = match *row {
+        [l, t, w, h, score] => (l, t, w, h, score, 0.0),
+        [l, t, w, h, score, class] if class.fract() == 0.0 && (0.0..=65_535.0).contains(&class) => {
+            (l, t, w, h, score, class)
+        }
+        _ => return Err("a detection is [left, top, width, height, score] and, from 0, a class".to_owned()),
+    };
+    Ok(Detection {
         bbox: BoundingBox::new(l as f32, t as f32, w as f32, h as f32),
-        class: 0,
+        class: class as u16,
         score: score as f32,
-    }
+    })
 }
 
 fn milliseconds(name: &str, given: Option<f64>, default: u64) -> Result<u64, String> {
@@ -236,6 +251,10 @@ fn milliseconds(name: &str, given: Option<f64>, default: u64) -> Result<u64, Str
         Some(ms) if (0.0..=1e12).contains(&ms) => Ok(ms.round() as u64),
         Some(ms) => Err(format!("{name} is {ms}; give milliseconds from 0 up")),
     }
+}
+
+fn classes(given: Option<&[u16]>) -> Classes {
+    given.map_or_else(Classes::default, |classes| Classes::only(classes.iter().copied()))
 }
 
 fn scene(written: WrittenScene, focus: Focus) -> Result<Scene, String> {
@@ -264,18 +283,21 @@ fn scene(written: WrittenScene, focus: Focus) -> Result<Scene, String> {
             focus,
             enter_depth: depth,
             exit_depth: depth,
+            classes: classes(zone.classes.as_deref()),
         });
         zones.push(Zone {
             focus,
             enter_depth: depth,
             exit_depth: depth,
             dwell,
+            classes: classes(zone.classes.as_deref()),
             ..Zone::new(zone.name, zone.polygon.into_iter().map(point))
         });
     }
     let lines = written.lines.into_iter().map(|line| CrossingLine {
         focus,
         band,
+        classes: classes(line.classes.as_deref()),
         ..CrossingLine::new(line.name, point(line.start), point(line.end))
     });
     Scene::new(zones, lines.collect(), options).map_err(|error| {

@@ -129,8 +129,8 @@ fn cases_that_cannot_be_played_are_answered_with_name_and_reason() {
             "frame 0: the box of 1",
         ),
         (
-            json!({"name": "x", "scene": scene(), "tracker": {"birth_score": 0.3}, "frames": []}),
-            "unknown field `birth_score`",
+            json!({"name": "x", "scenes": scene(), "frames": []}),
+            "missing field `scene` (scenes: unknown member, ignored; did you mean \"scene\"?)",
         ),
         (
             json!({"name": "x", "scene": scene(), "tracker": {"new_track_score": 30}, "frames": []}),
@@ -155,13 +155,74 @@ fn cases_that_cannot_be_played_are_answered_with_name_and_reason() {
         assert!(error.contains(reason), "{error}");
         assert_eq!(reported.as_object().map(serde_json::Map::len), Some(2));
     }
-    assert!(replay_case("{").contains("not JSON"));
+    assert!(replay_case("{").contains("invalid JSON: EOF"));
+    assert!(replay_case("name: x").contains("this is YAML"));
     let backwards_from_below = json!({"scene": scene(), "frames": [{"t_ms": -500, "people": [[1, 0.35, 0.2, 0.1, 0.4]]}, {"t_ms": 0, "people": [[1, 0.55, 0.2, 0.1, 0.4]]}]});
     let reported = play(&backwards_from_below);
     assert!(
         reported["events"][0]["t_ms"].as_f64().expect("a time") <= 0.0,
         "{reported}"
     );
+}
+
+#[test]
+fn members_that_nothing_reads_are_named_at_every_level_with_the_nearest_known_name() {
+    let mut case = json!({"name": "x", "scene": scene(), "trackers": {}, "tracker": {"birth_score": 0.3}, "frames": [
+        {"t_ms": 0, "persons": []},
+        {"t_ms": 50, "persons": [], "detection": []},
+    ]});
+    let scene = &mut case["scene"];
+    scene["lost_grace"] = json!(10);
+    scene["tracker"] = json!({"high-scores": 0.4});
+    scene["zones"][0]["dwell_limit_ms"] = json!([10]);
+    scene["lines"]
+        .as_array_mut()
+        .expect("lines")
+        .push(json!({"name": "l", "start": [0, 0], "end": [1, 1], "direction": "in"}));
+    let reported = play(&case);
+    let unknown = "unknown member, ignored";
+    assert_eq!(
+        reported["ignored"],
+        json!([
+            format!("trackers: {unknown}; did you mean \"tracker\"?"),
+            format!("scene: lost_grace: {unknown}"),
+            format!("line \"l\": direction: {unknown}"),
+            format!("zone \"hall\": dwell_limit_ms: {unknown}; did you mean \"dwell_limits_ms\"?"),
+            format!("scene: tracker: high-scores: {unknown}; did you mean \"high_score\"?"),
+            format!("tracker: birth_score: {unknown}"),
+            format!("frames: persons: {unknown}"),
+            format!("frames: detection: {unknown}; did you mean \"detections\"?"),
+        ])
+    );
+}
+
+#[test]
+fn detections_may_have_classes_and_zones_and_lines_their_own() {
+    let mut scene = scene();
+    scene["lines"][0]["classes"] = json!([2]);
+    let frames = |class: u64| -> Vec<Value> {
+        let walk = through().into_iter().enumerate();
+        walk.map(|(n, x)| json!({"t_ms": n * 50, "detections": [[x - 0.05, 0.2, 0.1, 0.4, 0.9, class]]}))
+            .collect()
+    };
+    let person = play(&json!({"scene": scene, "frames": frames(0)}));
+    assert_eq!(kinds(&person), ["enter", "dwell", "exit"]);
+    let car = play(&json!({"scene": scene, "frames": frames(2)}));
+    assert_eq!(kinds(&car), ["enter", "line", "dwell", "exit"]);
+    assert_eq!(car["events"][1]["class"], 2);
+    scene["zones"][0]["classes"] = json!([]);
+    assert_eq!(
+        kinds(&play(&json!({"scene": scene, "frames": frames(2)}))),
+        ["line"]
+    );
+    for row in [json!([0, 0, 0.1, 0.1]), json!([0, 0, 0.1, 0.1, 0.9, 1.5])] {
+        let wrong = play(&json!({"scene": scene, "frames": [{"t_ms": 0, "detections": [row]}]}));
+        assert!(
+            wrong["error"]
+                .as_str()
+                .is_some_and(|error| error.contains("frame 0: a detection is [left"))
+        );
+    }
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub(super) struct Elements {
     pub(super) zones: Vec<Zone>,
     pub(super) lines: Vec<CrossingLine>,
     pub(super) settings: Settings,
+    /// Classes that zones, lines and events name, which have their places here.
+    pub(super) named: Vec<String>,
     pub(super) warnings: Vec<Finding>,
 }
 
@@ -34,12 +36,14 @@ impl Elements {
             errors: Vec::new(),
             warnings: Vec::new(),
             settings: Settings::default(),
+            named: Vec::new(),
         };
         let (zones, lines) = reader.elements(config, around);
         let ElementReader {
             errors: mut findings,
             mut warnings,
             settings,
+            named,
             ..
         } = reader;
         match Scene::new(zones.clone(), lines.clone(), SceneOptions::default()) {
@@ -49,6 +53,7 @@ impl Elements {
                     zones,
                     lines,
                     settings,
+                    named,
                     warnings,
                 })
             }
@@ -70,6 +75,7 @@ impl Elements {
 struct ElementReader {
     kind: OperationKind,
     settings: Settings,
+    named: Vec<String>,
     errors: Vec<Finding>,
     warnings: Vec<Finding>,
 }
@@ -174,7 +180,7 @@ impl ElementReader {
             value = match parse(text, &mut self.warnings) {
                 Ok(inner) => inner,
                 Err(error) => {
-                    self.error(place, format!("not JSON: {error}"));
+                    self.error(place, error.to_string());
                     return None;
                 }
             };
@@ -248,13 +254,14 @@ impl ElementReader {
             );
         }
         let (events, polygon) = (events?, polygon?);
-        let base = events.first().unwrap_or_default();
+        let base = events.first().cloned().unwrap_or_default();
         let mut zone = Zone::new(string(members, "name").unwrap_or_default(), polygon);
         zone.crossings = events.crossing.is_some();
         zone.focus = base.focus;
         zone.enter_depth = base.depth();
         zone.exit_depth = base.exit_depth();
         zone.sample_every = base.sample_every;
+        zone.classes = base.classes.clone();
         let dwells = events.dwell.is_some();
         let dwell = events.dwell.or_else(|| (!limits.is_empty()).then_some(base));
         zone.dwell = dwell.map(|event| DwellRule {
@@ -264,6 +271,7 @@ impl ElementReader {
             focus: event.focus,
             enter_depth: event.depth(),
             exit_depth: event.exit_depth(),
+            classes: event.classes,
         });
         zone.count = events.count.map(|event| CountRule {
             trigger: event.trigger,
@@ -271,6 +279,7 @@ impl ElementReader {
             sample_every: event.sample_every,
             focus: event.focus,
             depth: event.depth(),
+            classes: event.classes,
         });
         zone.distance = events.distance.map(|event| DistanceRule {
             trigger: event.trigger,
@@ -278,6 +287,7 @@ impl ElementReader {
             sample_every: event.sample_every,
             focus: event.focus,
             depth: event.depth(),
+            classes: event.classes.clone(),
             minimum_ft: event.minimum_ft,
             maximum_ft: event.maximum_ft,
         });
@@ -320,6 +330,7 @@ impl ElementReader {
         line.focus = crossing.focus;
         line.band = crossing.depth();
         line.sample_every = crossing.sample_every;
+        line.classes = crossing.classes;
         Some(line)
     }
 

@@ -2,6 +2,7 @@
 
 use std::{fmt, io};
 
+use lva_graph_model::DocumentError;
 use lva_zones::{SceneError, SceneFinding, SceneWarning};
 
 use super::kind::UnknownOperation;
@@ -25,13 +26,13 @@ pub enum OperationError {
         /// Its size.
         bytes: u64,
     },
-    /// The string is not JSON.
-    #[error("the configuration is not JSON: {cause}")]
+    /// It is not JSON, or not UTF-8.
+    #[error("the configuration: {cause}")]
     NotJson {
-        /// Where and why.
-        cause: serde_json::Error,
+        /// What it is, where and why.
+        cause: DocumentError,
     },
-    /// The JSON is not an object.
+    /// The JSON is not an object, nor a list of operations, zones or lines.
     #[error(
         "the configuration is not an object: give {{\"zones\": […]}}, {{\"lines\": […]}}, or an object with {SPACE}"
     )]

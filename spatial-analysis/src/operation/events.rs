@@ -1,6 +1,6 @@
 //! The events that a zone or a line asks for.
 
-use lva_zones::{Aggregation, DEFAULT_THRESHOLD, Focus, Threshold, Trigger};
+use lva_zones::{Aggregation, Classes, DEFAULT_THRESHOLD, Focus, Threshold, Trigger};
 
 /// Type of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl EventType {
 }
 
 /// Settings of an event, whatever its type.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct EventSettings {
     pub(super) threshold: Option<f64>,
     pub(super) focus: Focus,
@@ -70,6 +70,8 @@ pub(super) struct EventSettings {
     pub(super) aggregation: Aggregation,
     pub(super) minimum_ft: Option<f64>,
     pub(super) maximum_ft: Option<f64>,
+    /// By their places among the names of the elements; all: those of the operation.
+    pub(super) classes: Classes,
 }
 
 impl Default for EventSettings {
@@ -82,6 +84,7 @@ impl Default for EventSettings {
             aggregation: Aggregation::Mode,
             minimum_ft: None,
             maximum_ft: None,
+            classes: Classes::default(),
         }
     }
 }
@@ -101,7 +104,7 @@ impl EventSettings {
 }
 
 /// The events of a zone or line: the first one of each type.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Events {
     pub(super) crossing: Option<EventSettings>,
     pub(super) dwell: Option<EventSettings>,
@@ -119,7 +122,7 @@ impl Events {
             EventType::Count => &mut self.count,
             EventType::Distance => &mut self.distance,
         };
-        *slot.get_or_insert(settings) != settings
+        *slot.get_or_insert_with(|| settings.clone()) != settings
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -127,7 +130,8 @@ impl Events {
     }
 
     /// The settings that stand for the zone or line as a whole.
-    pub(super) fn first(&self) -> Option<EventSettings> {
-        self.crossing.or(self.dwell).or(self.count).or(self.distance)
+    pub(super) fn first(&self) -> Option<&EventSettings> {
+        let all = [&self.crossing, &self.dwell, &self.count, &self.distance];
+        all.into_iter().find_map(Option::as_ref)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use lva_graph_model::{DocumentError, json::not_json};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
@@ -14,11 +15,14 @@ const MAX_DOUBLED: usize = 16;
 
 /// Parses a string, which may begin with a byte order mark. Members that one object has twice are reported: the last one
 /// counts, as in the original.
-pub(super) fn parse(text: &str, findings: &mut Vec<Finding>) -> Result<Value, serde_json::Error> {
+pub(super) fn parse(text: &str, findings: &mut Vec<Finding>) -> Result<Value, DocumentError> {
     let mut doubled = Vec::new();
-    let mut reader = serde_json::Deserializer::from_str(text.trim_start_matches('\u{feff}').trim());
-    let value = Written(&mut doubled).deserialize(&mut reader)?;
-    reader.end()?;
+    let text = text.trim_start_matches('\u{feff}').trim_end();
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let read = Written(&mut doubled).deserialize(&mut reader);
+    let value = read
+        .and_then(|value| reader.end().map(|()| value))
+        .map_err(|cause| not_json(text, cause))?;
     findings.extend(doubled.into_iter().map(|name| {
         let message = "written twice in one object, the last one counts";
         Finding::new(shown(&name), message)

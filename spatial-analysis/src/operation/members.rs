@@ -1,5 +1,7 @@
 //! Which members an operation has at each level, and what is reported of others.
 
+use lva_graph_model::json::nearest;
+
 use super::error::{Finding, shown};
 use super::json::{Object, is};
 
@@ -45,6 +47,7 @@ pub(super) const ZONE: Level = Level {
         "target_side",
         "dwell_limits_ms",
         "focus",
+        "classes",
         "zone",
         "@type",
         // Of a truth file of the sample world.
@@ -73,6 +76,7 @@ pub(super) const LINE: Level = Level {
         "events",
         "threshold",
         "focus",
+        "classes",
         "@type",
         "groundM",
     ],
@@ -105,6 +109,7 @@ pub(super) const CONFIG: Level = Level {
         "interval",
         "threshold",
         "focus",
+        "classes",
         "minimum_distance_threshold",
         "minimumDistanceThreshold",
         "maximum_distance_threshold",
@@ -157,65 +162,5 @@ pub(super) fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> S
     match nearest(name, known) {
         Some(near) => format!("unknown member, ignored; did you mean \"{near}\"?"),
         None => "unknown member, ignored".to_owned(),
-    }
-}
-
-/// The known name from which a name differs least, in at most a quarter of its letters. Case and underscores do not count.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let bare = |name: &str| -> Vec<char> {
-        name.chars()
-            .filter(|c| !matches!(c, '_' | '-' | ' '))
-            .flat_map(char::to_lowercase)
-            .take(64)
-            .collect()
-    };
-    let wanted = bare(name);
-    let most = (wanted.len() / 4).max(1);
-    known
-        .map(|known| (distance(&wanted, &bare(known)), known))
-        .filter(|(away, _)| *away <= most)
-        .min_by_key(|(away, _)| *away)
-        .map(|(_, known)| known)
-}
-
-/// How many letters have to be inserted, removed or replaced (Levenshtein).
-fn distance(a: &[char], b: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (index, left) in a.iter().enumerate() {
-        let mut corner = index;
-        let mut before = index + 1;
-        if let Some(first) = row.first_mut() {
-            *first = before;
-        }
-        for (right, cell) in b.iter().zip(row.iter_mut().skip(1)) {
-            let changed = corner + usize::from(left != right);
-            corner = *cell;
-            *cell = changed.min(corner + 1).min(before + 1);
-            before = *cell;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearest_name_is_of_few_other_letters() {
-        let near = |name: &str| nearest(name, CONFIG.known.iter().copied());
-        assert_eq!(near("treshold"), Some("threshold"));
-        assert_eq!(near("output-frequency"), Some("output_frequency"));
-        assert_eq!(near("Focuss"), Some("focus"));
-        assert_eq!(near("min_speed"), None);
-        assert_eq!(near(""), None);
-        let count = |a: &str, b: &str| {
-            let of = |text: &str| text.chars().collect::<Vec<_>>();
-            distance(&of(a), &of(b))
-        };
-        assert_eq!(
-            (count("kitten", "sitting"), count("", "abc"), count("abc", "")),
-            (3, 3, 3)
-        );
     }
 }

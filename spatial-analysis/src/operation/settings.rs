@@ -31,7 +31,7 @@ pub(super) struct Settings {
     times: [Option<u64>; 4],
     hold_ms: Option<u64>,
     lost_grace_ms: Option<u64>,
-    /// Classes that count as people, by name.
+    /// Classes that are followed where a zone, line or event names none, by name.
     pub(super) classes: Option<Vec<String>>,
 }
 
@@ -41,7 +41,7 @@ impl Settings {
         let mut settings = Self {
             hold_ms: time(members, "", "hold_ms", errors),
             lost_grace_ms: time(members, "", "lost_grace_ms", errors),
-            classes: classes(members, errors),
+            classes: classes(members, "", errors),
             ..Self::default()
         };
         match find(members, "tracker") {
@@ -116,13 +116,19 @@ pub(super) fn milliseconds(value: &Value) -> Option<u64> {
     Some(time.round() as u64)
 }
 
-fn classes(members: &Object, errors: &mut Vec<Finding>) -> Option<Vec<String>> {
+/// The names of classes, or their numbers, of a member `classes`.
+pub(super) fn classes(members: &Object, place: &str, errors: &mut Vec<Finding>) -> Option<Vec<String>> {
     let value = find(members, "classes").filter(|value| !value.is_null())?;
     let names: Option<Vec<String>> = match value {
         Value::String(name) => Some(name.split(',').map(|name| name.trim().to_owned()).collect()),
+        Value::Number(number) => Some(vec![number.to_string()]),
         Value::Array(names) => names
             .iter()
-            .map(|name| name.as_str().map(str::to_owned))
+            .map(|name| match name {
+                Value::String(name) => Some(name.trim().to_owned()),
+                Value::Number(number) => Some(number.to_string()),
+                _ => None,
+            })
             .collect(),
         _ => None,
     };
@@ -131,7 +137,7 @@ fn classes(members: &Object, errors: &mut Vec<Finding>) -> Option<Vec<String>> {
     });
     if names.is_none() {
         let message = "give the names of classes that the model has, [\"person\", …]";
-        errors.push(Finding::new("classes", message));
+        errors.push(Finding::new(format!("{place}classes"), message));
     }
     names
 }

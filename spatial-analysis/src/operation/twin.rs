@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::MAX_OPERATIONS;
 use super::error::{Finding, OperationError, shown};
-use super::json::{Object, find, is, take};
+use super::json::{Object, find, is, string, take};
 
 /// An operation's members with its name, or why it is none.
 type Named = (String, Result<Object, OperationError>);
@@ -45,10 +45,8 @@ impl Twin {
         let numbered: Object;
         let graphs = match graphs {
             Value::Object(graphs) => graphs,
-            // Without names, they have the names of their cameras alone.
             Value::Array(list) => {
-                let named = list.iter().zip(1..);
-                numbered = named.map(|(graph, n)| (n.to_string(), graph.clone())).collect();
+                numbered = numbered_or_named(list);
                 &numbered
             }
             _ => return None,
@@ -112,6 +110,56 @@ impl Twin {
             },
         }
     }
+}
+
+/// The operations of a list by the names that they have, or by their numbers.
+fn numbered_or_named(list: &[Value]) -> Object {
+    let digits = list.len().to_string().len();
+    let mut all = Object::new();
+    for (graph, n) in list.iter().zip(1..) {
+        let own = graph.as_object().and_then(|graph| string(graph, "name"));
+        let own = own.filter(|name| !name.is_empty() && !all.contains_key(name));
+        // As many digits each: operations are in the order of their names.
+        all.insert(own.unwrap_or_else(|| format!("{n:0digits$}")), graph.clone());
+    }
+    all
+}
+
+/// A list instead of the object that should be around it, whose meaning is plain: of zones, lines or operations.
+pub(super) fn listed(mut list: Vec<Value>, findings: &mut Vec<Finding>) -> Result<Object, OperationError> {
+    let has = |value: &Value, names: &[&str]| {
+        let object = value.as_object();
+        object.is_some_and(|object| names.iter().any(|name| find(object, name).is_some()))
+    };
+    let is_zone = |value: &Value| has(value, &["polygon", "zone"]);
+    let is_line = |value: &Value| has(value, &["line", "start"]);
+    let count = list.len();
+    let mut around = Object::new();
+    let read_as = if count > 0 && list.iter().all(|value| is_zone(value) || is_line(value)) {
+        let (zones, lines): (Vec<Value>, Vec<Value>) = list.into_iter().partition(is_zone);
+        for (name, elements) in [("zones", zones), ("lines", lines)] {
+            if !elements.is_empty() {
+                around.insert(name.to_owned(), elements.into());
+            }
+        }
+        around
+            .keys()
+            .map(|name| format!("\"{name}\""))
+            .collect::<Vec<_>>()
+            .join(" and ")
+    } else if let [Value::Object(only)] = &mut list[..] {
+        return Ok(std::mem::take(only));
+    } else if count > 0 && list.iter().all(|value| has(value, &OPERATION)) {
+        around.insert("graphs".to_owned(), list.into());
+        "\"graphs\"".to_owned()
+    } else {
+        return Err(OperationError::NotAnObject);
+    };
+    findings.push(Finding::new(
+        "",
+        format!("a list of {count} is read as {read_as} of an object around it"),
+    ));
+    Ok(around)
 }
 
 /// What a document holds that has a twin or an operation somewhere inside: a whole twin with its `properties`, a manifest with

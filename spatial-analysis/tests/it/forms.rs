@@ -150,6 +150,101 @@ fn a_member_that_is_written_twice_is_reported_and_the_last_one_counts() {
 }
 
 #[test]
+fn a_list_without_the_object_around_it_is_read_where_its_meaning_is_plain() {
+    let corners = json!([[0.1, 0.2], [0.9, 0.2], [0.9, 0.9]]);
+    let zone = json!({"name": "z", "polygon": corners});
+    let line = json!({"name": "l", "start": [0, 0], "end": [1, 1]});
+    let typed = json!({"zone": {"name": "z", "polygon": corners.to_string()}, "events": [{"type": "count"}]});
+    for (list, zones, lines, words) in [
+        (
+            json!([zone]),
+            1,
+            0,
+            "a list of 1 is read as \"zones\" of an object around it",
+        ),
+        (
+            json!([typed]),
+            1,
+            0,
+            "a list of 1 is read as \"zones\" of an object around it",
+        ),
+        (
+            json!([line, zone]),
+            1,
+            1,
+            "a list of 2 is read as \"zones\" and \"lines\" of an object around it",
+        ),
+    ] {
+        let read = read(&list);
+        assert_eq!((read.zone_names().len(), read.line_names().len()), (zones, lines));
+        assert_eq!(findings(&read), [words]);
+    }
+    let operation = |name: &str| {
+        json!({"operationId": "cognitiveservices.vision.spatialanalysis-personcrossingpolygon", "name": name,
+            "parameters": {"SPACEANALYTICS_CONFIG": json!({"zones": [zone]}).to_string()}})
+    };
+    let list =
+        json!([operation("door"), {"enabled": false, "parameters": {}}, operation(""), operation("door")]);
+    let all = Operation::all_from_twin(&list.to_string()).unwrap();
+    let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["3", "4", "door"]);
+    assert_eq!(
+        findings(&all[0].1)[0],
+        "a list of 4 is read as \"graphs\" of an object around it"
+    );
+    assert_eq!(
+        Operation::all_from_twin(&json!([operation("door")]).to_string())
+            .unwrap()
+            .len(),
+        1
+    );
+    for other in ["[]", "[1, 2]", "[{}, {}]", r#"[{"operationId": "x"}, 7]"#] {
+        let error = Operation::all_from_twin(other).unwrap_err();
+        assert!(matches!(error, OperationError::NotAnObject), "{other}: {error}");
+    }
+}
+
+#[test]
+fn what_is_no_json_is_named_with_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("twin.json");
+    let text = r#"{"zones": [{"name": "z", "polygon": [[0, 0], [1, 0], [1, 1]]}]}"#;
+    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (bytes, words) in [
+        (
+            &b"{\n  // the door\n  \"zones\": []}"[..],
+            "a comment at line 2, column 3: JSON has none",
+        ),
+        (b"{\"zones\": [],\n}", "trailing comma at line 2 column 1"),
+        (b"{\"zones\": []} # all", "a comment at line 1, column 15"),
+        (b"zones:\n  - name: z\n", "this is YAML: convert it to JSON"),
+        (b"- name: z\n  polygon: []\n", "this is YAML: convert it to JSON"),
+        (
+            &[&[0xff, 0xfe], &utf16[..]].concat(),
+            "text in UTF-16: save it as UTF-8",
+        ),
+        (b"{\"name\": \"caf\xe9\"}", "invalid UTF-8 at byte 13"),
+        (b"<html>", "a page in HTML or XML: download the file itself"),
+        (b" ", "an empty file"),
+    ] {
+        std::fs::write(&path, bytes).unwrap();
+        for error in [
+            Operation::from_file(&path).unwrap_err(),
+            Operation::all_from_file(&path).unwrap_err(),
+        ] {
+            assert!(matches!(error, OperationError::NotJson { .. }), "{error}");
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+    std::fs::write(&path, ["\u{feff}", text].concat()).unwrap();
+    assert_eq!(Operation::from_file(&path).unwrap().zone_names(), ["z"]);
+    // Inside of a string alike.
+    let quoted = json!({"SPACEANALYTICS_CONFIG": "{'zones': []}"});
+    let error = Operation::from_json(&quoted.to_string()).unwrap_err().to_string();
+    assert!(error.contains("an object as Python prints it"), "{error}");
+}
+
+#[test]
 fn documents_around_a_twin_are_opened() {
     let graphs = json!({
         "door": {"operationId": "cognitiveservices.vision.spatialanalysis-personcrossingpolygon", "version": 2,
@@ -279,6 +374,10 @@ fn dwell_limits_are_reported_while_a_visit_goes_on() {
 
 /// A walk through the scene, detected with this score and class.
 fn walked(scene: &Value, score: f32, class: u16) -> Vec<(String, String)> {
+    events(&reported(scene, score, class))
+}
+
+fn reported(scene: &Value, score: f32, class: u16) -> Vec<lva_inference_schema::Inference> {
     let script = walk(10).into_iter().map(|(_, found)| {
         let seen = found.into_iter();
         seen.map(|person| lva_inference::Detection {
@@ -292,7 +391,7 @@ fn walked(scene: &Value, score: f32, class: u16) -> Vec<(String, String)> {
     let operation = read(scene);
     let mut analysis = SpatialAnalysis::new(detector, &operation, AnalysisOptions::default(), 7).unwrap();
     let reported = play(&mut analysis, walk(10).into_iter().map(|(time, _)| time));
-    reported.iter().flat_map(|(_, message)| events(message)).collect()
+    reported.into_iter().flat_map(|(_, message)| message).collect()
 }
 
 #[test]
@@ -350,6 +449,14 @@ fn an_operation_follows_the_classes_that_it_names() {
         })
         .collect();
     assert_eq!(tags, ["car"; 3]);
+    let events = reported.iter().flat_map(|(_, message)| message);
+    let classes: Vec<&str> = events
+        .filter_map(|inference| match &inference.value {
+            lva_inference_schema::InferenceValue::Event(event) => Some(event.properties["class"].as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(classes, ["car"; 3]);
     // A class that the model does not have.
     scene["classes"] = json!("boat");
     let detector = Scripted::new([]).with_class_names(["person"]);
@@ -367,10 +474,80 @@ fn an_operation_follows_the_classes_that_it_names() {
             .contains("class 'car' is not detected here, only dog, person: add it to --classes"),
         "{error}"
     );
-    for wrong in [json!([]), json!([1]), json!([""]), json!(7)] {
+    for wrong in [json!([]), json!([true]), json!([""]), json!({})] {
         scene["classes"] = wrong;
         assert!(refused(&scene).contains("classes: give the names"));
     }
+}
+
+#[test]
+fn zones_lines_and_events_may_have_classes_of_their_own() {
+    let names = |operation: &Operation| operation.classes().map(|names| names.join(","));
+    let mut scene: Value = serde_json::from_str(SCENE).unwrap();
+    scene["zones"][0]["classes"] = json!(["Car"]);
+    // The zone is for cars, the line for people as ever.
+    assert_eq!(names(&read(&scene)).as_deref(), Some("person,Car"));
+    let places = |found: Vec<(String, String)>| found.into_iter().map(|(_, place)| place).collect::<Vec<_>>();
+    assert_eq!(places(walked(&scene, 0.9, 0)), [""; 0]);
+    assert_eq!(places(walked(&scene, 0.9, 1)), ["gate"]);
+    assert_eq!(places(walked(&scene, 0.9, 2)), ["door", "door"]);
+    // Every element has its own: people are not followed. Numbers are those of the model.
+    scene["lines"][0]["classes"] = json!([0, "car"]);
+    assert_eq!(names(&read(&scene)).as_deref(), Some("Car,0"));
+    assert_eq!(places(walked(&scene, 0.9, 0)), ["gate"]);
+    assert_eq!(places(walked(&scene, 0.9, 1)), [""; 0]);
+    assert_eq!(places(walked(&scene, 0.9, 2)), ["door", "door", "gate"]);
+    // What stands beside them is for those that name none, and so are the classes of a server.
+    scene["zones"][0]["classes"] = Value::Null;
+    let mut served = read(&scene);
+    served.set_default_classes(&["dog".to_owned()]);
+    assert_eq!(names(&served).as_deref(), Some("dog,0,car"));
+    scene["classes"] = json!("dog");
+    let mut beside = read(&scene);
+    assert_eq!(names(&beside).as_deref(), Some("dog,0,car"));
+    beside.set_default_classes(&["person".to_owned()]);
+    assert_eq!(names(&beside).as_deref(), Some("dog,0,car"), "its own win");
+    assert_eq!(places(walked(&scene, 0.9, 0)), ["door", "door", "gate"]);
+    assert_eq!(places(walked(&scene, 0.9, 2)), ["gate"]);
+    // An event alone: who enters is a person, and cars are counted.
+    let mut counted: Value = serde_json::from_str(SCENE).unwrap();
+    counted["zones"][0]["events"] =
+        json!([{"type": "zonecrossing"}, {"type": "count", "config": {"classes": "car"}}]);
+    let happened = |class| {
+        let all = reported(&counted, 0.9, class).into_iter();
+        let named = all.filter_map(|inference| match inference.value {
+            lva_inference_schema::InferenceValue::Event(event) => Some((
+                event.name,
+                event.properties.get("personCount").cloned().unwrap_or_default(),
+            )),
+            _ => None,
+        });
+        named.collect::<Vec<_>>()
+    };
+    let event = |name: &str, count: &str| (name.to_owned(), count.to_owned());
+    let (count, entered, crossed) = ("personCountEvent", "personZoneEvent", "personLineEvent");
+    assert_eq!(
+        happened(1),
+        [
+            event(count, "0.0"),
+            event(entered, ""),
+            event(entered, ""),
+            event(crossed, "")
+        ]
+    );
+    assert_eq!(
+        happened(2),
+        [event(count, "0.0"), event(count, "1.0"), event(count, "0.0")]
+    );
+    let message = refused(&zone_with(json!({"classes": [""]})));
+    assert!(
+        message.contains("zone \"queue\": classes: give the names of classes"),
+        "{message}"
+    );
+    let unknown = zone_with(json!({"classes": ["boat"]}));
+    let detector = Scripted::new([]).with_class_names(["person"]);
+    let error = SpatialAnalysis::new(detector, &read(&unknown), AnalysisOptions::default(), 7).unwrap_err();
+    assert!(error.to_string().contains("no class 'boat'"), "{error}");
 }
 
 #[test]

@@ -42,6 +42,9 @@ impl StepContext<'_> {
         let last = &person.last;
         let states = person.zones.iter_mut().zip(&mut person.presences);
         for ((zone, stats), (state, presence)) in scene.zones.iter().zip(&mut *self.zones).zip(states) {
+            if !zone.classes.contains(last.class) {
+                continue;
+            }
             let sample = samples.of(zone.focus);
             if *presence == ZonePresence::Away
                 && let Some((_, from)) = sample.before
@@ -57,6 +60,9 @@ impl StepContext<'_> {
             *presence = state.presence();
         }
         for ((line, stats), state) in scene.lines.iter().zip(&mut *self.lines).zip(&mut person.lines) {
+            if !line.classes.contains(last.class) {
+                continue;
+            }
             if let Some(event) = state.step(line, scene.hold, samples.of(line.focus)) {
                 emit_line_event(line, stats, now, last, event, self.events);
             }

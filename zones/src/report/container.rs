@@ -9,6 +9,7 @@ use crate::point::Point;
 use crate::scene::Trigger;
 use lva_media_types::BoundingBox;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
 /// Version of the container's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +67,8 @@ pub struct ContainerReporter {
     schema: ContainerSchema,
     source: SourceInfo,
     ids: NumberedIds,
+    /// Types of detections by class.
+    types: Arc<[String]>,
 }
 
 impl ContainerReporter {
@@ -75,7 +78,16 @@ impl ContainerReporter {
             schema,
             source,
             ids: NumberedIds::new(ids),
+            types: Arc::from([]),
         }
+    }
+
+    /// Gives detections the names of their classes as `type`, by index, and events of one of them its name as `class`. Default:
+    /// everybody is a `person`, and events have no `class`.
+    #[must_use]
+    pub fn with_class_names(mut self, names: Arc<[String]>) -> Self {
+        self.types = names;
+        self
     }
 
     /// The message of a frame; `None` without events. Messages with counts or distances carry the camera's calibration.
@@ -153,8 +165,11 @@ impl ContainerReporter {
     fn event(&mut self, event: &SpatialEvent) -> Value {
         let id = self.ids.next_id();
         let mut properties = Map::new();
-        if let Some(track) = event.track() {
-            properties.insert("trackingId".to_owned(), json!(self.ids.track(track)));
+        if let Some(person) = &event.person {
+            properties.insert("trackingId".to_owned(), json!(self.ids.track(person.track)));
+            if let Some(class) = self.types.get(usize::from(person.class)) {
+                properties.insert("class".to_owned(), json!(class));
+            }
         }
         for (name, value) in properties::properties(event) {
             let value = match value {
@@ -202,7 +217,7 @@ impl ContainerReporter {
     fn detection(&self, person: &Observation) -> Value {
         let id = self.ids.track(person.track);
         let mut reported = json!({
-            "type": PERSON,
+            "type": self.types.get(usize::from(person.class)).map_or(PERSON, String::as_str),
             "id": id,
             "region": rectangle(&person.bbox),
             "confidence": person.score,

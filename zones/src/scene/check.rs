@@ -172,6 +172,7 @@ pub(super) fn line(
         focus: line.focus,
         band: line.band,
         sample_every: line.sample_every.max(1),
+        classes: line.classes,
     };
     let outline = Outline {
         name,

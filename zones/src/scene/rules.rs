@@ -2,6 +2,7 @@
 
 use super::check::check_share;
 use super::{SceneFinding, Threshold, Zone};
+use crate::classes::Classes;
 use crate::geometry::{Area, Segment, Vec2};
 use crate::point::Focus;
 use crate::time::ticks_of_ms;
@@ -34,7 +35,7 @@ pub enum Aggregation {
 }
 
 /// Reports how many people are inside a zone.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CountRule {
     /// When to report. Default: on change.
     pub trigger: Trigger,
@@ -46,6 +47,8 @@ pub struct CountRule {
     pub focus: Focus,
     /// How deep inside a person must be to be counted.
     pub depth: Threshold,
+    /// The classes that are counted. Default: all.
+    pub classes: Classes,
 }
 
 impl Default for CountRule {
@@ -56,6 +59,7 @@ impl Default for CountRule {
             sample_every: 1,
             focus: Focus::default(),
             depth: Threshold::default(),
+            classes: Classes::default(),
         }
     }
 }
@@ -64,7 +68,7 @@ impl Default for CountRule {
 ///
 /// Distances are on the ground, in feet as in the contract. While the ground is not known, the state is
 /// [`DistanceState::Unknown`](crate::event::DistanceState::Unknown).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DistanceRule {
     /// When to report; with [`Trigger::Event`] whenever the state or the violating people change. Default: on change.
     pub trigger: Trigger,
@@ -76,6 +80,8 @@ pub struct DistanceRule {
     pub focus: Focus,
     /// How deep inside a person must be.
     pub depth: Threshold,
+    /// The classes between which distances are kept. Default: all.
+    pub classes: Classes,
     /// Two people less than this many feet apart are too close; `None`: no limit.
     pub minimum_ft: Option<f64>,
     /// Two people more than this many feet apart are too far; `None`: no limit. Reported only when no two are too close.
@@ -90,6 +96,7 @@ impl Default for DistanceRule {
             sample_every: 1,
             focus: Focus::default(),
             depth: Threshold::default(),
+            classes: Classes::default(),
             minimum_ft: Some(6.0),
             maximum_ft: None,
         }
@@ -111,9 +118,11 @@ pub struct DwellRule {
     pub enter_depth: Threshold,
     /// How far outside a person must be to have left.
     pub exit_depth: Threshold,
+    /// The classes whose visits are timed. Default: all.
+    pub classes: Classes,
 }
 
-/// One definition of being inside a zone, by a point of the person and two depths, and what is reported by it.
+/// One definition of being inside a zone, by a point of the person, two depths and classes, and what is reported by it.
 #[derive(Debug, Clone)]
 pub(crate) struct CheckedZone {
     pub(crate) name: Arc<str>,
@@ -121,6 +130,7 @@ pub(crate) struct CheckedZone {
     pub(crate) focus: Focus,
     pub(crate) enter_depth: Threshold,
     pub(crate) exit_depth: Threshold,
+    pub(crate) classes: Classes,
     /// Report every n-th entering and leaving; `None`: none.
     pub(crate) crossings: Option<u32>,
     /// Report every n-th end of a visit; `None`: none.
@@ -155,6 +165,7 @@ pub(crate) struct CheckedLine {
     pub(crate) focus: Focus,
     pub(crate) band: Threshold,
     pub(crate) sample_every: u32,
+    pub(crate) classes: Classes,
 }
 
 impl Zone {
@@ -202,14 +213,15 @@ impl Zone {
         }
     }
 
-    /// The definitions of being inside that the rules need: rules with the same point and depths share one.
+    /// The definitions of being inside that the rules need: rules with the same point, depths and classes share one.
     /// `area` is for feet, which the frame's bottom may cut off, and `plain` for the middle of boxes.
     pub(super) fn checked(&self, area: &Area, plain: &Area) -> Vec<CheckedZone> {
         let mut zones: Vec<CheckedZone> = Vec::new();
         let name: Arc<str> = self.name.as_str().into();
-        let mut at = |focus, enter_depth, exit_depth| -> usize {
+        let mut at = |focus, enter_depth, exit_depth, classes: &Classes| -> usize {
             let same = |z: &CheckedZone| {
-                z.focus == focus && z.enter_depth == enter_depth && z.exit_depth == exit_depth
+                let same_depths = z.enter_depth == enter_depth && z.exit_depth == exit_depth;
+                z.focus == focus && same_depths && z.classes == *classes
             };
             if let Some(index) = zones.iter().position(same) {
                 return index;
@@ -223,6 +235,7 @@ impl Zone {
                 focus,
                 enter_depth,
                 exit_depth,
+                classes: classes.clone(),
                 crossings: None,
                 dwell: None,
                 dwell_limits: Vec::new(),
@@ -233,12 +246,18 @@ impl Zone {
         };
         let nothing_else = self.dwell.is_none() && self.count.is_none() && self.distance.is_none();
         // A zone without reports still has an occupancy.
-        let crossings =
-            (self.crossings || nothing_else).then(|| at(self.focus, self.enter_depth, self.exit_depth));
-        let dwell = self.dwell.as_ref();
-        let dwell_at = dwell.map(|d| at(d.focus, d.enter_depth, d.exit_depth));
-        let count_at = self.count.map(|c| at(c.focus, c.depth, self.exit_depth));
-        let distance_at = self.distance.map(|d| at(d.focus, d.depth, self.exit_depth));
+        let crossings = (self.crossings || nothing_else)
+            .then(|| at(self.focus, self.enter_depth, self.exit_depth, &self.classes));
+        let (dwell, exit) = (self.dwell.as_ref(), self.exit_depth);
+        let dwell_at = dwell.map(|d| at(d.focus, d.enter_depth, d.exit_depth, &d.classes));
+        let count_at = self
+            .count
+            .as_ref()
+            .map(|c| at(c.focus, c.depth, exit, &c.classes));
+        let distance_at = self
+            .distance
+            .as_ref()
+            .map(|d| at(d.focus, d.depth, exit, &d.classes));
         for (index, zone) in zones.iter_mut().enumerate() {
             if self.crossings && crossings == Some(index) {
                 zone.crossings = Some(self.sample_every.max(1));
@@ -250,10 +269,10 @@ impl Zone {
                 zone.dwell_limits.dedup();
             }
             if count_at == Some(index) {
-                zone.count = self.count;
+                zone.count.clone_from(&self.count);
             }
             if distance_at == Some(index) {
-                zone.distance = self.distance;
+                zone.distance.clone_from(&self.distance);
             }
         }
         zones

@@ -55,6 +55,46 @@ fn crowd(people: u64) -> Vec<Observation> {
 }
 
 #[test]
+fn zones_rules_and_lines_are_for_their_classes() {
+    let zone = Zone {
+        classes: Classes::only([1]),
+        count: Some(CountRule {
+            classes: Classes::only([2, 0, 2]),
+            ..CountRule::default()
+        }),
+        ..Zone::new("z", square())
+    };
+    let line = CrossingLine {
+        classes: Classes::only([]),
+        ..CrossingLine::new("l", Point::new(0.5, 0.0), Point::new(0.5, 1.0))
+    };
+    let every = CrossingLine::new("every", Point::new(0.5, 0.0), Point::new(0.5, 1.0));
+    let scene = Scene::new(vec![zone], vec![line, every], options()).expect("a valid scene");
+    let mut engine = Engine::new(scene);
+    let of_class = |class, x| Observation {
+        class,
+        ..standing_at(u64::from(class), x, 0.6)
+    };
+    let first = engine
+        .update(0, &[of_class(0, 0.4), of_class(1, 0.4), of_class(2, 0.4)])
+        .expect("valid");
+    assert_eq!(counts(&first), [(0, 2)]);
+    let entered: Vec<_> = first.iter().filter_map(SpatialEvent::track).collect();
+    assert_eq!((entered, engine.occupancy("z")), (vec![TrackId(1)], Some(1)));
+    let people = first.iter().flat_map(|event| &event.people);
+    assert_eq!(people.map(|person| person.class).collect::<Vec<_>>(), [0, 2]);
+    // Class 0 leaves the zone over both lines.
+    let left = engine
+        .update(SECOND, &[of_class(0, 0.95), of_class(1, 0.4), of_class(2, 0.4)])
+        .expect("valid");
+    let names: Vec<_> = left.iter().map(|event| (&*event.name, event.track())).collect();
+    assert_eq!(names, [("every", Some(TrackId(0))), ("z", None)]);
+    assert_eq!(counts(&left), [(SECOND, 1)]);
+    let counted = |name: &str| engine.line_counts(name).map(LineCounts::total);
+    assert_eq!((counted("l"), counted("every")), (Some(0), Some(1)));
+}
+
+#[test]
 fn a_count_is_reported_first_and_then_whenever_it_has_changed() {
     let mut engine = counting(CountRule::default());
     let mut reported = Vec::new();
@@ -99,7 +139,10 @@ fn an_interval_is_reported_at_its_multiples_whenever_the_frames_come() {
     for (aggregation, expected) in [(Aggregation::Mode, [1, 4]), (Aggregation::Average, [2, 4])] {
         let zone = Zone {
             crossings: false,
-            count: Some(CountRule { aggregation, ..rule }),
+            count: Some(CountRule {
+                aggregation,
+                ..rule.clone()
+            }),
             ..Zone::new("z", square())
         };
         // No gap is bridged: each frame counts by itself.

@@ -87,6 +87,24 @@ fn video_analyzers_form_has_a_tracking_id_of_its_own() {
 }
 
 #[test]
+fn entities_and_their_events_have_the_names_of_their_classes() {
+    let (_, events) = events();
+    for profile in [EventProfile::Tutorial2020, EventProfile::VideoAnalyzer] {
+        let named = Reporter::new(profile, IdSource::new(1)).with_class_names(["car".to_owned()].into());
+        let plain = Reporter::new(profile, IdSource::new(1));
+        for (mut reporter, tag, class) in [(named, "car", Some("car")), (plain, "person", None)] {
+            let inferences = reporter.report(&events);
+            let body = AnalyticsBody::new(90_000, inferences).to_json(JsonStyle::VideoAnalyzer);
+            assert_eq!(body["inferences"][0]["entity"]["tag"]["value"], tag);
+            for event in [1, 2] {
+                let properties = &body["inferences"][event]["event"]["properties"];
+                assert_eq!(properties.get("class").and_then(|class| class.as_str()), class);
+            }
+        }
+    }
+}
+
+#[test]
 fn nobody_and_nothing_is_no_inference() {
     let (mut person, _) = events();
     let mut reporter = Reporter::new(EventProfile::default(), IdSource::new(1));

@@ -292,6 +292,14 @@ fn an_unknown_side_is_empty_in_the_container_and_left_out_by_video_analyzer() {
             .report(SECOND, 1, &events, None)
             .expect("a message");
         assert_eq!(reported["events"][0]["properties"]["side"], "", "{schema:?}");
+        assert_eq!(reported["detections"][0]["type"], "person");
+        assert!(reported["events"][0]["properties"].get("class").is_none());
+        let named = ContainerReporter::new(schema, source.clone(), IdSource::new(1))
+            .with_class_names(["car".to_owned()].into())
+            .report(SECOND, 1, &events, None)
+            .expect("a message");
+        assert_eq!(named["detections"][0]["type"], "car");
+        assert_eq!(named["events"][0]["properties"]["class"], "car");
     }
     let reported = Reporter::new(EventProfile::VideoAnalyzer, IdSource::new(1)).report(&events);
     let json = serde_json::to_value(reported[1].styled(lva_inference_schema::JsonStyle::VideoAnalyzer))

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use lva_zones::{Aggregation, DistanceRule, Focus, Trigger};
+use lva_zones::{Aggregation, Classes, DistanceRule, Focus, Trigger};
 use serde_json::Value;
 
 use super::{ElementKind, ElementReader};
@@ -11,6 +11,7 @@ use crate::operation::error::shown;
 use crate::operation::events::{EventSettings, EventType, Events};
 use crate::operation::json::{Object, find, is, number, string};
 use crate::operation::members::{CONFIG, EVENT, unknown};
+use crate::operation::settings::classes;
 
 impl ElementReader {
     /// The events of an element; `None` after an error.
@@ -32,6 +33,7 @@ impl ElementReader {
             Some(word) => self.focus(&format!("{place}: focus"), &word),
             None => Focus::default(),
         };
+        let classes = self.classes(&format!("{place}: "), members);
         let default = match self.kind.default_event() {
             EventType::Count => "count",
             EventType::Distance => "persondistance",
@@ -70,7 +72,7 @@ impl ElementReader {
                 );
                 continue;
             }
-            let settings = self.event(place, &event, event_type, focus);
+            let settings = self.event(place, &event, event_type, (focus, classes.clone()));
             if events.add(event_type, settings) {
                 let message = format!(
                     "{written:?} is there before with other settings, which hold for both: give one event of this type"
@@ -81,6 +83,7 @@ impl ElementReader {
         if events.is_empty() {
             let settings = EventSettings {
                 focus,
+                classes,
                 ..EventSettings::default()
             };
             events.add(self.kind.default_event(), settings);
@@ -88,7 +91,14 @@ impl ElementReader {
         (self.errors.len() == before).then_some(events)
     }
 
-    fn event(&mut self, place: &str, event: &Object, event_type: EventType, focus: Focus) -> EventSettings {
+    /// `base`: point and classes of the element, for an event that has none of its own.
+    fn event(
+        &mut self,
+        place: &str,
+        event: &Object,
+        event_type: EventType,
+        (focus, classes): (Focus, Classes),
+    ) -> EventSettings {
         let at = format!("{place}: config");
         let config = find(event, "config").filter(|config| !config.is_null()).cloned();
         let inner = match config.and_then(|config| self.unquoted(&at, config)) {
@@ -105,6 +115,7 @@ impl ElementReader {
         let mut settings = EventSettings {
             trigger: self.trigger(place, config, event_type),
             focus,
+            classes,
             ..EventSettings::default()
         };
         let names = ["output_frequency", "outputFrequency"];
@@ -140,6 +151,9 @@ impl ElementReader {
         }
         if let Some(word) = string(config, "focus") {
             settings.focus = self.focus(&format!("{place}: focus"), &word);
+        }
+        if find(config, "classes").is_some_and(|classes| !classes.is_null()) {
+            settings.classes = self.classes(&format!("{place}: config: "), config);
         }
         settings.threshold = match find(config, "threshold") {
             None | Some(Value::Null) => None,
@@ -184,6 +198,25 @@ impl ElementReader {
             *milliseconds = (seconds * 1000.0).round() as u64;
         }
         trigger
+    }
+
+    /// The classes of an element or event, by their places among those that are named; all where none is.
+    fn classes(&mut self, place: &str, members: &Object) -> Classes {
+        let Some(names) = classes(members, place, &mut self.errors) else {
+            return Classes::default();
+        };
+        let places = names.into_iter().map(|name| {
+            let known = self
+                .named
+                .iter()
+                .position(|known| known.eq_ignore_ascii_case(&name));
+            let place = known.unwrap_or(self.named.len());
+            if known.is_none() {
+                self.named.push(name);
+            }
+            u16::try_from(place).unwrap_or(u16::MAX)
+        });
+        Classes::only(places.collect::<Vec<_>>())
     }
 
     /// A number of a member by any of its names, within limits.
