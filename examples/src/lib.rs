@@ -10,6 +10,7 @@ pub mod draw;
 pub mod evaluation;
 pub mod frames;
 mod load_detector;
+pub mod mot;
 mod motion_score;
 pub mod picture;
 pub mod play;

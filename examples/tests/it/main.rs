@@ -3,6 +3,7 @@
 
 mod committed_clip;
 mod embedded_model;
+mod mot;
 mod programs;
 mod replay;
 mod run_topology;

@@ -14,3 +14,4 @@ mod semantics;
 mod sort;
 mod support;
 mod tracking;
+mod weak_detector;
