@@ -45,7 +45,7 @@
 //! | backends | [`RtenDetector`], [`RtenOptions`], [`OrtDetector`], [`OrtOptions`], [`AsyncDetector`], [`LoadError`], [`OnnxRuntimeError`] |
 //! | a model on a server | [`KserveDetector`], [`ServedModel`], [`KserveAddress`], [`KserveAddressError`], [`KserveOptions`], [`KserveError`] |
 //! | pictures | [`ImageView`], [`PixelFormat`], [`ColorSpace`], [`ImageError`], [`RgbPicture`], [`CodecLimits`], [`CodecError`] |
-//! | a model's file | [`ModelFile`], [`ModelGraph`], [`TensorInfo`], [`ElementType`], [`ModelFileError`], [`ForeignFile`], [`InputError`] |
+//! | a model's file | [`ModelFile`], [`ModelGraph`], [`TensorInfo`], [`ElementType`], [`ModelFileError`], [`ModelLimit`], [`ForeignFile`], [`InputError`] |
 //! | recognising it | [`Recognition`], [`ModelOverrides`], [`RecognitionError`] |
 //! | describing a model | [`ModelSpec`], [`ModelFamily`], [`UnknownFamily`], [`ClassSelector`], [`InputSpec`], [`ChannelOrder`], [`Fit`], [`SpecError`], [`COCO_CLASS_NAMES`], [`PLAZA_PERSON_ONNX`] |
 //! | a custom backend | [`Preprocessor`], [`LetterboxTransform`], [`OutputDecoder`], [`OutputView`], [`DecodeError`], [`PreprocessError`] |
@@ -72,7 +72,9 @@
 //!
 //! Pictures up to [`MAX_PICTURE_SIDE`](lva_media_types::limits::MAX_PICTURE_SIDE) a side, model inputs up to
 //! [`MAX_INPUT_SIDE`], batches up to [`MAX_BATCH`], [`MAX_CANDIDATES`] boxes a frame before non-maximum suppression.
-//! Models up to [`MAX_MODEL_BYTES`] with their weights, which are in the file or next to it.
+//! Models up to [`MAX_MODEL_BYTES`] with their weights, which are in the file or next to it, and within [`ModelLimit`]: what a
+//! file could end the program with by its depth is refused before a runtime reads it, and runtimes load on a thread with a
+//! large stack.
 #![cfg_attr(
     not(all(
         feature = "async",
@@ -134,7 +136,7 @@ pub use model::{
     SpecError, UnknownFamily,
 };
 pub use model_file::{ForeignFile, MAX_MODEL_BYTES, ModelFile, ModelFileError};
-pub use onnx::{ElementType, ModelGraph, TensorInfo};
+pub use onnx::{ElementType, ModelGraph, ModelLimit, TensorInfo};
 pub use preprocess::{ChannelOrder, InputSpec, PreprocessError, Preprocessor};
 pub use recognise::{ModelOverrides, Recognition, RecognitionError};
 

@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::onnx::{ModelGraph, OnnxError, embed};
+use crate::onnx::{ModelGraph, ModelLimit, OnnxError, embed};
 use beside::Beside;
 pub use kind::ForeignFile;
 
@@ -146,6 +146,7 @@ fn read_graph(bytes: &[u8], path: Option<&Path>) -> Result<ModelGraph, ModelFile
             });
         }
         Err(OnnxError::Damaged { at }) => return Err(ModelFileError::Damaged { path, at }),
+        Err(OnnxError::Beyond(limit)) => return Err(ModelFileError::Beyond { path, limit }),
     };
     match graph.operators.iter().find(|o| of_tensorrt(&o.domain, &o.name)) {
         Some(operator) => Err(ModelFileError::TensorRtOperator {
@@ -228,6 +229,17 @@ pub enum ModelFileError {
         path: Option<PathBuf>,
         /// Where it makes no sense.
         at: usize,
+    },
+    /// An ONNX model that is larger or deeper than a runtime is given, since it would end the program.
+    #[error(
+        "{} has {limit}: simplify it (onnxsim), or export it without unrolled loops",
+        label(path)
+    )]
+    Beyond {
+        /// The file, unless it was in memory.
+        path: Option<PathBuf>,
+        /// What there is too much of.
+        limit: ModelLimit,
     },
     /// A node that runs in TensorRT only.
     #[error(

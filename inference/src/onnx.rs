@@ -3,17 +3,18 @@
 //! Field numbers are those of `onnx.proto` (github.com/onnx/onnx, IR versions 3 to 12).
 
 mod embed;
+mod limits;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
 pub(crate) use embed::{Location, Weights, embed};
+pub use limits::ModelLimit;
+use limits::{Counts, Refusal};
 pub(crate) use wire::WireError;
 use wire::{Field, Fields};
 
-/// Graphs inside of nodes inside of graphs that are followed. Models have two or three.
-const MAX_DEPTH: usize = 16;
 /// Entries of metadata, and bytes of one, that are kept.
 const MAX_METADATA: usize = 256;
 const MAX_METADATA_BYTES: usize = 1 << 20;
@@ -176,6 +177,8 @@ pub(crate) enum OnnxError {
     Damaged { at: usize },
     /// It holds no graph.
     NoGraph,
+    /// It is larger or deeper than runtimes are given.
+    Beyond(ModelLimit),
 }
 
 impl ModelGraph {
@@ -210,6 +213,7 @@ impl ModelGraph {
         let mut graph = Self::default();
         let mut found = false;
         let mut begins = false;
+        let mut counts = Counts::default();
         for (i, field) in Fields::new(bytes, 0).enumerate() {
             let field = field.map_err(|error| match error {
                 WireError::Ends { missing } if begins || is_graph_header(bytes) => {
@@ -226,11 +230,15 @@ impl ModelGraph {
                     return Err(OnnxError::Other);
                 }
             }
+            counts.add(field).map_err(|refusal| match refusal {
+                Refusal::Wire(error) => damaged(error, field),
+                Refusal::Limit(limit) => OnnxError::Beyond(limit),
+            })?;
             match field.number {
                 7 => {
                     found = true;
                     graph
-                        .read_graph(field, 0)
+                        .read_graph(field, true)
                         .map_err(|error| damaged(error, field))?;
                 }
                 14 => graph
@@ -239,6 +247,7 @@ impl ModelGraph {
                 _ => {}
             }
         }
+        counts.check().map_err(OnnxError::Beyond)?;
         match (found, begins) {
             (true, _) => Ok(graph),
             (false, true) => Err(OnnxError::NoGraph),
@@ -263,25 +272,23 @@ impl ModelGraph {
         Ok(())
     }
 
-    fn read_graph(&mut self, graph: Field<'_>, depth: usize) -> Result<(), WireError> {
-        if depth > MAX_DEPTH {
-            return Err(WireError::Malformed { at: graph.at });
-        }
+    /// Reads a graph: the outermost one, or one inside of a node. [`Counts`] bounds how deep they lie.
+    fn read_graph(&mut self, graph: Field<'_>, outermost: bool) -> Result<(), WireError> {
         let mut weights = HashSet::new();
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         for field in graph.fields() {
             let field = field?;
             match field.number {
-                1 => self.read_node(field, depth)?,
+                1 => self.read_node(field)?,
                 5 => {
                     weights.insert(self.read_weight(field)?);
                 }
-                11 if depth == 0 => inputs.push(tensor_info(field)?),
-                12 if depth == 0 => outputs.push(tensor_info(field)?),
+                11 if outermost => inputs.push(tensor_info(field)?),
+                12 if outermost => outputs.push(tensor_info(field)?),
                 _ => {}
             }
         }
-        if depth == 0 {
+        if outermost {
             // Old files list their weights among the inputs.
             inputs.retain(|input| !weights.contains(input.name.as_str()));
             self.inputs = inputs;
@@ -304,7 +311,7 @@ impl ModelGraph {
         Ok(name)
     }
 
-    fn read_node(&mut self, node: Field<'_>, depth: usize) -> Result<(), WireError> {
+    fn read_node(&mut self, node: Field<'_>) -> Result<(), WireError> {
         let (mut name, mut domain) = ("", "");
         for field in node.fields() {
             let field = field?;
@@ -318,7 +325,7 @@ impl ModelGraph {
                             5 | 10 => {
                                 self.read_weight(field)?;
                             }
-                            6 | 11 => self.read_graph(field, depth + 1)?,
+                            6 | 11 => self.read_graph(field, false)?,
                             _ => {}
                         }
                     }

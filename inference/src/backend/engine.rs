@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 
 use super::load_error::LoadError;
 use super::pack::Packing;
@@ -16,6 +17,10 @@ use crate::model::ModelSpec;
 use crate::onnx::ModelGraph;
 use crate::preprocess::Preprocessor;
 use lva_media_types::{Detection, PixelFormat};
+
+/// Stack of the thread that loads a model and runs it first, which is when runtimes visit its nodes by recursion: two KiB for each
+/// of as many as a file may have, four times what rten takes. Only what is used takes memory.
+const LOADING_STACK_BYTES: usize = 64 << 20;
 
 /// A loaded model that gave usable output for a grey frame.
 pub(crate) struct Engine {
@@ -51,12 +56,28 @@ impl Engine {
         spec: ModelSpec,
         graph: &ModelGraph,
         device: Device,
+        load: impl FnOnce(&ModelSpec, &Wiring) -> Result<Loaded<B>, LoadError> + Send,
+    ) -> Result<Self, LoadError> {
+        thread::scope(|scope| {
+            thread::Builder::new()
+                .name("model-loader".to_owned())
+                .stack_size(LOADING_STACK_BYTES)
+                .spawn_scoped(scope, || Self::load_here(spec, graph, device, load))
+                .map_err(|cause| LoadError::Thread { cause })?
+                .join()
+                .unwrap_or(Err(LoadError::Panicked))
+        })
+    }
+
+    fn load_here<B: Backend + 'static>(
+        spec: ModelSpec,
+        graph: &ModelGraph,
+        device: Device,
         load: impl FnOnce(&ModelSpec, &Wiring) -> Result<Loaded<B>, LoadError>,
     ) -> Result<Self, LoadError> {
         let decoder = OutputDecoder::new(&spec)?;
         let mut wiring = Wiring::new(&spec, graph)?;
-        let loaded =
-            catch_unwind(AssertUnwindSafe(|| load(&spec, &wiring))).map_err(|_| LoadError::Panicked)??;
+        let loaded = load(&spec, &wiring)?;
         if let Some(most) = loaded.largest_batch {
             wiring.batch = match wiring.batch {
                 Batch::UpTo(rows) => Batch::UpTo(rows.min(most)),

@@ -119,6 +119,14 @@ pub enum LoadError {
     /// The runtime panicked while it loaded or tried the model: a bug there, or a damaged file.
     #[error("the runtime panicked on the model: check whether its file is damaged")]
     Panicked,
+    /// There is no thread to load it on: too many run, or their stacks' address space is limited.
+    #[error(
+        "cannot start a thread to load the model: {cause}: raise the limit on threads (ulimit -u) or on address space (ulimit -v)"
+    )]
+    Thread {
+        /// The error of the operating system.
+        cause: std::io::Error,
+    },
     /// ONNX Runtime's shared library or an execution provider of it cannot be used.
     #[cfg(feature = "ort")]
     #[error(transparent)]

@@ -1,8 +1,8 @@
 //! Puts weights that are in separate files back into the model: afterwards it is one message in memory, whatever
 //! the runtime thinks of external data.
 
+use super::ElementType;
 use super::wire::{Field, WireError, header_len, put_header};
-use super::{ElementType, MAX_DEPTH};
 
 /// `TensorProto.raw_data`.
 const RAW_DATA: u64 = 9;
@@ -33,7 +33,7 @@ pub(crate) trait Weights {
     fn check_total(&mut self, bytes: u64) -> Result<(), Self::Error>;
 }
 
-/// A copy of the model with the values of all weights.
+/// A copy of a model that [`ModelGraph::read`](super::ModelGraph::read) accepted, with the values of all weights.
 pub(crate) fn embed<W: Weights>(model: &[u8], weights: &mut W) -> Result<Vec<u8>, W::Error> {
     let whole = Field {
         number: 0,
@@ -41,10 +41,10 @@ pub(crate) fn embed<W: Weights>(model: &[u8], weights: &mut W) -> Result<Vec<u8>
         whole: model,
         at: 0,
     };
-    let total = size(Message::Model, whole, 0, weights)?;
+    let total = size(Message::Model, whole, weights)?;
     weights.check_total(total)?;
     let mut out = Vec::with_capacity(usize::try_from(total).unwrap_or_default());
-    write(Message::Model, whole, 0, weights, &mut out)?;
+    write(Message::Model, whole, weights, &mut out)?;
     Ok(out)
 }
 
@@ -72,15 +72,7 @@ impl Message {
 }
 
 /// Bytes of the message with its weights.
-fn size<W: Weights>(
-    kind: Message,
-    message: Field<'_>,
-    depth: usize,
-    weights: &mut W,
-) -> Result<u64, W::Error> {
-    if depth > 4 * MAX_DEPTH {
-        return Err(WireError::Malformed { at: message.at }.into());
-    }
+fn size<W: Weights>(kind: Message, message: Field<'_>, weights: &mut W) -> Result<u64, W::Error> {
     if kind == Message::Tensor {
         let Some(location) = location(message)? else {
             return Ok(message.bytes().len() as u64);
@@ -97,7 +89,7 @@ fn size<W: Weights>(
         let field = field?;
         total = total.saturating_add(match kind.child(field.number) {
             Some(child) => {
-                let len = size(child, field, depth + 1, weights)?;
+                let len = size(child, field, weights)?;
                 header_len(field.number, len).saturating_add(len)
             }
             None => field.whole.len() as u64,
@@ -109,7 +101,6 @@ fn size<W: Weights>(
 fn write<W: Weights>(
     kind: Message,
     message: Field<'_>,
-    depth: usize,
     weights: &mut W,
     out: &mut Vec<u8>,
 ) -> Result<(), W::Error> {
@@ -128,8 +119,8 @@ fn write<W: Weights>(
         let field = field?;
         match kind.child(field.number) {
             Some(child) => {
-                put_header(out, field.number, size(child, field, depth + 1, weights)?);
-                write(child, field, depth + 1, weights, out)?;
+                put_header(out, field.number, size(child, field, weights)?);
+                write(child, field, weights, out)?;
             }
             None => out.extend_from_slice(field.whole),
         }

@@ -1,5 +1,8 @@
 //! The wire format of Protocol Buffers, read in place (protobuf.dev/programming-guides/encoding).
 
+/// Largest number of a field. Readers differ in what they make of more bits.
+const MAX_NUMBER: u64 = (1 << 29) - 1;
+
 /// One field of a message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Field<'a> {
@@ -95,7 +98,7 @@ impl<'a> Fields<'a> {
         let malformed = WireError::Malformed { at: self.at };
         let (tag, tag_len) = varint(self.rest).ok_or(malformed)?;
         let (number, rest) = (tag >> 3, self.rest.get(tag_len..).unwrap_or_default());
-        if number == 0 {
+        if number == 0 || number > MAX_NUMBER {
             return Err(malformed);
         }
         let (header, content) = match tag & 7 {

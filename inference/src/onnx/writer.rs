@@ -88,6 +88,20 @@ impl Writer {
         self
     }
 
+    /// Nodes of one input one after the other, from a value to the output `out`.
+    pub fn chain(mut self, operator: &str, from: &str, nodes: usize) -> Self {
+        let mut last = from.to_owned();
+        for number in 1..=nodes {
+            let next = match number == nodes {
+                true => "out".to_owned(),
+                false => format!("v{number}"),
+            };
+            self = self.node(operator, "", &[&last], &[&next]);
+            last = next;
+        }
+        self
+    }
+
     /// A weight in the file.
     pub fn weight(mut self, name: &str, element: u64, shape: &[u64], values: &[f64]) -> Self {
         message(
@@ -204,7 +218,7 @@ fn number(out: &mut Vec<u8>, field: u64, value: u64) {
     varint(out, value);
 }
 
-fn message(out: &mut Vec<u8>, field: u64, content: &[u8]) {
+pub fn message(out: &mut Vec<u8>, field: u64, content: &[u8]) {
     varint(out, field << 3 | 2);
     varint(out, content.len() as u64);
     out.extend(content);

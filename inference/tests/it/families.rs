@@ -11,7 +11,7 @@ use lva_inference::{
 };
 
 #[path = "../../src/onnx/writer.rs"]
-mod writer;
+pub(crate) mod writer;
 pub(crate) use writer::FLOAT16;
 use writer::{FLOAT, INT32, INT64, UINT8, Writer};
 

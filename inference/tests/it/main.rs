@@ -7,6 +7,9 @@
 
 #[cfg(all(feature = "rten", feature = "ort"))]
 mod agreement;
+mod corpus;
+#[cfg(feature = "rten")]
+mod deep;
 #[cfg(feature = "rten")]
 mod families;
 #[cfg(feature = "rten")]
