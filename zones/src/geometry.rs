@@ -420,6 +420,17 @@ impl Area {
     }
 }
 
+/// Whether all corners lie within this distance of one line: that from the first corner to the one farthest from it.
+pub(crate) fn is_flat(corners: &[Vec2], within: f64) -> bool {
+    let Some(first) = corners.first().copied() else {
+        return true;
+    };
+    let away = |corner: &&Vec2| distance(first, **corner);
+    let farthest = corners.iter().max_by(|a, b| away(a).total_cmp(&away(b)));
+    let line = Segment::new(first, farthest.copied().unwrap_or(first));
+    line.length <= within || corners.iter().all(|corner| line.side(*corner).abs() <= within)
+}
+
 /// Two edges of a ring that cross or touch, counted from 1. Neighbours may share their corner.
 pub(crate) fn self_crossing(corners: &[Vec2]) -> Option<(usize, usize)> {
     let count = corners.len();

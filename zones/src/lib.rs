@@ -62,7 +62,7 @@
 //! | what to report of it | [`CountRule`], [`DwellRule`], [`DistanceRule`], [`Aggregation`], [`Classes`] |
 //! | events | [`Engine`], [`SpatialEvent`], [`EventKind`], [`Direction`], [`LineCounts`], [`EngineStats`], [`EngineError`], [`event`], `report` |
 //! | the ground | [`ground`], [`calibration`] |
-//! | limits | [`MAX_ELEMENTS`], [`MAX_CORNERS`], [`MAX_DWELL_LIMITS`], [`MAX_DETECTIONS`], [`MAX_TRACKS`], [`MAX_PEOPLE`], [`MAX_WATCHED`], [`DEFAULT_THRESHOLD`] |
+//! | limits | [`MAX_ELEMENTS`], [`MAX_CORNERS`], [`MAX_NAME_CHARS`], [`MAX_DWELL_LIMITS`], [`MAX_DETECTIONS`], [`MAX_TRACKS`], [`MAX_PEOPLE`], [`MAX_WATCHED`], [`DEFAULT_THRESHOLD`] |
 //!
 //! # Features
 //!
@@ -103,8 +103,8 @@ pub use observation::{Observation, TrackId};
 pub use point::{Focus, Point};
 pub use scene::{
     Aggregation, CountRule, CrossingLine, DEFAULT_THRESHOLD, DistanceRule, DwellRule, MAX_CORNERS,
-    MAX_DWELL_LIMITS, MAX_ELEMENTS, Outline, OutlineKind, Scene, SceneError, SceneFinding, SceneOptions,
-    SceneWarning, Threshold, Trigger, Zone,
+    MAX_DWELL_LIMITS, MAX_ELEMENTS, MAX_NAME_CHARS, Outline, OutlineKind, Scene, SceneError, SceneFinding,
+    SceneOptions, SceneWarning, Threshold, Trigger, Zone,
 };
 pub use tracker::{
     MAX_DETECTIONS, MAX_TRACKS, StationaryOptions, Tracker, TrackerError, TrackerOptions, TrackerStats,

@@ -46,7 +46,7 @@ impl Threshold {
 /// A polygon that people enter and leave.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Zone {
-    /// Name, unique among zones and lines.
+    /// Name, unique among zones and lines: 1 to [`MAX_NAME_CHARS`] characters, none of them a control character.
     pub name: String,
     /// Corners, clockwise or counterclockwise; the first may be repeated at the end. At least three, without crossing edges.
     pub polygon: Vec<Point>,
@@ -92,7 +92,7 @@ impl Zone {
 /// A directed line that people cross, between its ends only.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CrossingLine {
-    /// Name, unique among zones and lines.
+    /// Name, unique among zones and lines: 1 to [`MAX_NAME_CHARS`] characters, none of them a control character.
     pub name: String,
     /// Where a viewer stands who looks along the line.
     pub start: Point,
@@ -131,6 +131,9 @@ const AUTO_SHARE: f64 = 0.04;
 
 /// Most lines and zones of a scene, together.
 pub const MAX_ELEMENTS: usize = 256;
+
+/// Most characters of a name.
+pub const MAX_NAME_CHARS: usize = 256;
 
 /// Most corners of a zone.
 pub const MAX_CORNERS: usize = 256;
@@ -245,6 +248,13 @@ impl Scene {
             }]));
         }
         check::names(&zones, &lines, &mut errors);
+        // What follows quotes the names.
+        if errors
+            .iter()
+            .any(|error| matches!(error, SceneFinding::LongName { .. }))
+        {
+            return Err(SceneError::new(errors));
+        }
         let plane = Plane::new(if aspect_fits { options.aspect } else { 1.0 });
         let mut outlines = Vec::new();
         let mut checked_zones = Vec::new();

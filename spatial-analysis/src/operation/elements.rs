@@ -8,7 +8,7 @@ use lva_zones::{
 };
 use serde_json::Value;
 
-use super::error::{Finding, OperationError};
+use super::error::{Finding, OperationError, shown};
 use super::json::{Object, find, number, parse, string};
 use super::kind::OperationKind;
 use super::members::{ELEMENTS, ENDS, LINE, Level, ZONE};
@@ -231,7 +231,7 @@ impl ElementReader {
             let place = if name.is_empty() {
                 numbered
             } else {
-                format!("{} {name:?}", kind.word())
+                format!("{} {:?}", kind.word(), shown(&name))
             };
             let unread = kind.level().unread(&format!("{place}: "), &members);
             self.warnings.extend(unread);

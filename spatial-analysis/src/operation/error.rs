@@ -3,10 +3,17 @@
 use std::{fmt, io};
 
 use lva_graph_model::DocumentError;
+use lva_media_types::clean_text;
 use lva_zones::{SceneError, SceneFinding, SceneWarning};
 
 use super::kind::UnknownOperation;
 use super::{MAX_CONFIGURATION_BYTES, MAX_OPERATIONS, SPACE};
+
+/// Findings that one message lists.
+const MAX_LISTED: usize = 64;
+/// Characters of a finding: documents may have names and values of any length.
+const MAX_PLACE: usize = 512;
+const MAX_MESSAGE: usize = 1024;
 
 /// An operation that cannot be used. Correct the configuration; a retry does not help.
 #[derive(Debug, thiserror::Error)]
@@ -110,13 +117,20 @@ fn has(found: &[String]) -> String {
     }
 }
 
-/// A name of the configuration, cut where it is too long for a message.
+/// A name of the configuration as it may be shown, cut where it is too long for a message.
 pub(super) fn shown(name: &str) -> String {
-    name.chars().take(128).collect()
+    clean_text(name, 128)
 }
 
 fn list(findings: &[Finding]) -> String {
-    let all: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    let mut all: Vec<String> = findings
+        .iter()
+        .take(MAX_LISTED)
+        .map(ToString::to_string)
+        .collect();
+    if findings.len() > MAX_LISTED {
+        all.push(format!("and {} more", findings.len() - MAX_LISTED));
+    }
     all.join("; ")
 }
 
@@ -133,8 +147,8 @@ pub struct Finding {
 impl Finding {
     pub(super) fn new(place: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
-            place: place.into(),
-            message: message.into(),
+            place: clean_text(&place.into(), MAX_PLACE),
+            message: clean_text(&message.into(), MAX_MESSAGE),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The composition: from configuration and frames to events, without a wire and over a real one.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
+mod any_text;
 mod configuration;
 mod embedded_model;
 mod following;

@@ -133,6 +133,18 @@ fn mistakes_name_the_zone_the_member_and_the_remedy() {
             "zone \"door\": polygon has 2 different corners; give at least 3",
         ),
         (
+            zone(json!([[0, 0], [1, 1], [0.5, 0.5]]), json!([])),
+            "zone \"door\": all corners of polygon lie on one line; give corners around an area",
+        ),
+        (
+            json!({"zones": [{"name": "x\u{1b}[2J", "polygon": square()}]}),
+            "zone number 1 has a control character in its name; remove it, logs and events carry the name",
+        ),
+        (
+            json!({"zones": [{"name": "x".repeat(257), "polygon": square()}]}),
+            "zone number 1 has a name of more than 256 characters; shorten it, its events carry it",
+        ),
+        (
             zone(json!([[0, 0], [1, "NaN"], [1, 1]]), json!([])),
             "zone \"door\": polygon: point 2 is not [x, y] with two numbers",
         ),

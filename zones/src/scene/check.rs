@@ -1,22 +1,32 @@
 //! Checks of zones and lines. Each check reports all errors.
 
 use super::*;
-use crate::geometry::self_crossing;
+use crate::geometry::{distance, is_flat, self_crossing};
+
+/// Lengths below this are none, in units of the frame's width: a tenth of a pixel where there are a thousand.
+const NO_LENGTH: f64 = 1e-4;
 
 pub(super) fn names(zones: &[Zone], lines: &[CrossingLine], errors: &mut Vec<SceneFinding>) {
     let all = zones.iter().map(|z| ("zone", &z.name)).enumerate();
     let all = all.chain(lines.iter().map(|l| ("line", &l.name)).enumerate());
     let mut seen = std::collections::BTreeSet::new();
     for (index, (kind, name)) in all {
+        let number = index + 1;
         if name.is_empty() {
-            errors.push(SceneFinding::NoName {
-                kind,
-                number: index + 1,
-            });
+            errors.push(SceneFinding::NoName { kind, number });
+        } else if name.chars().nth(MAX_NAME_CHARS).is_some() {
+            errors.push(SceneFinding::LongName { kind, number });
+        } else if name.chars().any(is_control) {
+            errors.push(SceneFinding::ControlInName { kind, number });
         } else if !seen.insert(name) {
             errors.push(SceneFinding::DuplicateName { name: name.clone() });
         }
     }
+}
+
+/// Control characters, separators of lines, and the marks that turn the direction of all that follows.
+fn is_control(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Coordinates far outside the frame are errors of unit; those slightly outside are intended.
@@ -104,6 +114,10 @@ pub(super) fn zone(
         return None;
     }
     let ring: Vec<_> = corners.iter().map(|corner| plane.to_plane(*corner)).collect();
+    if is_flat(&ring, NO_LENGTH) {
+        errors.push(SceneFinding::NoArea { zone: name });
+        return None;
+    }
     if let Some((first, second)) = self_crossing(&ring) {
         errors.push(SceneFinding::SelfCrossing {
             zone: name,
@@ -157,7 +171,7 @@ pub(super) fn line(
     if !check_points(&name, "line", &[line.start, line.end], errors, warnings) {
         return None;
     }
-    if line.start == line.end {
+    if distance(plane.to_plane(line.start), plane.to_plane(line.end)) < NO_LENGTH {
         errors.push(SceneFinding::NoLength { line: name });
         return None;
     }

@@ -1,5 +1,6 @@
 //! Errors and warnings about a scene.
 
+use super::MAX_NAME_CHARS;
 use crate::point::Point;
 use std::fmt;
 use thiserror::Error;
@@ -44,6 +45,12 @@ pub enum SceneFinding {
         /// Corners after removing the closing one and repeated ones.
         corners: usize,
     },
+    /// All corners of a zone lie on one line, but for a ten-thousandth of the frame's width.
+    #[error("zone {zone:?}: all corners of polygon lie on one line; give corners around an area")]
+    NoArea {
+        /// Its name.
+        zone: String,
+    },
     /// The polygon of a zone crosses or touches itself.
     #[error("zone {zone:?}: polygon crosses itself, edges {first} and {second} meet; reorder its corners")]
     SelfCrossing {
@@ -54,7 +61,7 @@ pub enum SceneFinding {
         /// The other edge.
         second: usize,
     },
-    /// A line without direction.
+    /// A line without direction: shorter than a ten-thousandth of the frame's width.
     #[error("line {line:?}: start and end are the same point; move one of them")]
     NoLength {
         /// Its name.
@@ -81,6 +88,26 @@ pub enum SceneFinding {
     /// A line or zone without a name.
     #[error("{kind} number {number} has no name; give it one, its events carry the name")]
     NoName {
+        /// `zone` or `line`.
+        kind: &'static str,
+        /// Counted from 1.
+        number: usize,
+    },
+    /// A name that is too long for the events that carry it.
+    #[error(
+        "{kind} number {number} has a name of more than {MAX_NAME_CHARS} characters; shorten it, its events carry it"
+    )]
+    LongName {
+        /// `zone` or `line`.
+        kind: &'static str,
+        /// Counted from 1.
+        number: usize,
+    },
+    /// A name with control characters, or marks that change the direction of what follows: line breaks, escape sequences.
+    #[error(
+        "{kind} number {number} has a control character in its name; remove it, logs and events carry the name"
+    )]
+    ControlInName {
         /// `zone` or `line`.
         kind: &'static str,
         /// Counted from 1.

@@ -189,3 +189,68 @@ fn people_who_never_come_back_leave_no_memory_behind() {
     engine.update(2000 * 6000 + 60 * SECOND, &[]).expect("valid");
     assert_eq!(engine.occupancy("z"), Some(0));
 }
+
+fn refused(zones: Vec<Zone>, lines: Vec<CrossingLine>) -> Vec<SceneFinding> {
+    let error = Scene::new(zones, lines, SceneOptions::default()).expect_err("refused");
+    assert!(error.to_string().len() < 4096, "{}", error.to_string().len());
+    error.findings().to_vec()
+}
+
+fn triangle() -> [Point; 3] {
+    [(0.2, 0.2), (0.8, 0.2), (0.8, 0.8)].map(|(x, y)| Point::new(x, y))
+}
+
+#[test]
+fn names_without_end_or_with_control_characters_are_refused_and_not_quoted() {
+    let fits = "ü".repeat(MAX_NAME_CHARS);
+    for name in ["door", "Tür 3 (außen)", "入口", "در\u{200c}ها", fits.as_str()] {
+        let zones = vec![Zone::new(name, triangle())];
+        let scene = Scene::new(zones, vec![], SceneOptions::default()).expect(name);
+        assert_eq!(scene.zone_names().collect::<Vec<_>>(), [name]);
+    }
+    for letter in [
+        '\0', '\n', '\r', '\u{1b}', '\u{7f}', '\u{9b}', '\u{2028}', '\u{202e}', '\u{2067}',
+    ] {
+        let (name, twice) = (format!("a{letter}b"), "b".repeat(1 << 20));
+        let flat = Zone::new(twice.clone(), [Point::new(0.5, 0.5); 3]);
+        let line = CrossingLine::new(name, Point::new(0.5, 0.0), Point::new(0.5, 1.0));
+        let findings = refused(vec![flat], vec![line]);
+        let expected = [
+            SceneFinding::LongName {
+                kind: "zone",
+                number: 1,
+            },
+            SceneFinding::ControlInName {
+                kind: "line",
+                number: 1,
+            },
+        ];
+        assert_eq!(findings, expected);
+    }
+}
+
+#[test]
+fn zones_and_lines_without_extent_are_refused() {
+    let at = |points: &[(f64, f64)]| points.iter().map(|(x, y)| Point::new(*x, *y)).collect::<Vec<_>>();
+    let thin = 1e-6;
+    for flat in [
+        at(&[(0.1, 0.1), (0.5, 0.5), (0.9, 0.9)]),
+        at(&[(0.1, 0.1), (0.9, 0.9), (0.5, 0.5), (0.3, 0.3)]),
+        at(&[(0.1, 0.5), (0.9, 0.5), (0.9, 0.5 + thin), (0.1, 0.5 + thin)]),
+        at(&[(0.5, 0.5), (0.5 + thin, 0.5), (0.5, 0.5 + thin)]),
+    ] {
+        let findings = refused(vec![Zone::new("flat", flat)], vec![]);
+        assert_eq!(
+            findings,
+            [SceneFinding::NoArea {
+                zone: "flat".to_owned()
+            }]
+        );
+    }
+    let short = CrossingLine::new("short", Point::new(0.5, 0.5), Point::new(0.5, 0.5 + thin));
+    let findings = refused(vec![], vec![short]);
+    assert!(
+        matches!(findings[..], [SceneFinding::NoLength { .. }]),
+        "{findings:?}"
+    );
+}
