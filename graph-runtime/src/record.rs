@@ -66,7 +66,9 @@ fn start(plan: RecordingPlan, context: &RecorderContext) -> io::Result<(Recorder
     let (input, receiver) = RecorderInput::new(sink.counters().clone(), most_bytes, plan.media.clone());
     let (signals, bytes) = (input.signals(gate.clone()), input.waiting_bytes());
     let previews = match &plan.target {
-        RecordingTarget::Video(video) if video.preview_image => Some(preview::start(sink.clone())?),
+        RecordingTarget::Video(video) if video.preview_image => {
+            Some(preview::start(sink.clone(), context.folders.boundaries())?)
+        }
         RecordingTarget::Video(_) | RecordingTarget::Asset(_) | RecordingTarget::Files(_) => None,
     };
     let patterns = PatternContext {
@@ -231,7 +233,11 @@ impl RecorderThread {
             }
             let owner_id = store::owner_id(&self.plan, &self.patterns);
             let root_dir = self.root_dir();
-            self.report_recovered(recovery::recover_own(&root_dir, &owner_id));
+            self.report_recovered(recovery::recover_own(
+                &self.patterns.folders.boundaries(),
+                &root_dir,
+                &owner_id,
+            ));
             if let Some(tracks) = self.tracks.clone() {
                 self.set_tracks(tracks);
             }
@@ -255,7 +261,11 @@ impl RecorderThread {
         let owner_id = store::owner_id(&self.plan, &self.patterns);
         self.report_recovered(self.recovered.take(&self.root, &owner_id));
         if let RecordingTarget::Files(_) = &self.plan.target {
-            self.report_recovered(recovery::recover_own(&self.root_dir(), &owner_id));
+            self.report_recovered(recovery::recover_own(
+                &self.patterns.folders.boundaries(),
+                &self.root_dir(),
+                &owner_id,
+            ));
         }
     }
 

@@ -1,10 +1,10 @@
 //! The file of inference metadata next to a clip: a line of JSON for each annotation.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::beneath::new_file;
+use crate::beneath::{Access, Boundaries};
 use crate::error::ClipError;
 use crate::files::annotations_path;
 
@@ -16,14 +16,16 @@ const MAX_ANNOTATION_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct AnnotationFile {
     path: PathBuf,
+    boundaries: Boundaries,
     file: Option<File>,
     bytes: u64,
 }
 
 impl AnnotationFile {
-    pub(crate) fn of(clip: &Path) -> Self {
+    pub(crate) fn of(clip: &Path, boundaries: &Boundaries) -> Self {
         Self {
             path: annotations_path(clip),
+            boundaries: boundaries.clone(),
             file: None,
             bytes: 0,
         }
@@ -42,7 +44,7 @@ impl AnnotationFile {
         let file = match &mut self.file {
             Some(file) => file,
             None => {
-                let opened = new_file().append(true).create(true).open(&self.path)?;
+                let opened = self.boundaries.open(&self.path, Access::Append)?;
                 self.bytes = opened.metadata()?.len();
                 self.file.insert(opened)
             }
@@ -60,13 +62,17 @@ impl AnnotationFile {
 }
 
 /// Cuts an incomplete last line.
-pub(crate) fn cut_incomplete_line(path: &Path) -> io::Result<()> {
-    let mut file = match OpenOptions::new().read(true).write(true).open(path) {
+pub(crate) fn cut_incomplete_line(path: &Path, boundaries: &Boundaries) -> io::Result<()> {
+    let file = match boundaries.open(path, Access::ReadAndWrite) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         file => file?,
     };
+    // One that is larger is not of this crate.
+    if file.metadata()?.len() > MAX_FILE_BYTES {
+        return Ok(());
+    }
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
+    (&file).take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
     let complete = bytes
         .iter()
         .rposition(|byte| *byte == b'\n')

@@ -1,29 +1,45 @@
-//! Directories and files that stay below a directory, whatever links lead elsewhere; and their modes.
+//! The files of recordings: they stay below a directory, whatever links lead elsewhere, and have their modes.
+//!
+//! Every operation opens the directory beneath its boundary first, and then its file by the bare name: no link in the file's own
+//! place is followed, and no pipe or device opened.
 
 use std::ffi::OsStr;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io;
+use std::fs::{DirBuilder, File};
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, renameat, statat, unlinkat,
+};
 use rustix::io::Errno;
+
+use crate::files::unfinished;
 
 /// Recordings show people: the group may read them, others may not. The umask takes more away.
 const FILE_MODE: u32 = 0o640;
 const DIRECTORY_MODE: u32 = 0o750;
 
-/// Options for a new file of the recordings.
-pub(crate) fn new_file() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.mode(FILE_MODE);
-    options
-}
-
 /// The directories below which recordings stay; none allows every directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Boundaries(Vec<PathBuf>);
+
+/// What an existing file is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    ReadAndWrite,
+    /// Creates a missing file.
+    Append,
+}
+
+/// What happens to directories that are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Fail,
+    Make,
+}
 
 impl Boundaries {
     pub(crate) fn new(folders: Vec<PathBuf>) -> Self {
@@ -32,20 +48,106 @@ impl Boundaries {
 
     /// Creates a directory and those above it.
     pub(crate) fn make_directory(&self, directory: &Path) -> io::Result<()> {
-        match self.of(directory)? {
-            Some((boundary, below)) => open_directory(boundary, below).map(drop),
-            None => make_all(directory),
-        }
+        self.folder(directory, Missing::Make).map(drop)
+    }
+
+    /// Opens a directory, to lock or sync it.
+    pub(crate) fn open_directory(&self, directory: &Path) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = self.folder(directory, Missing::Fail)?;
+        Ok(openat(&folder, ".", flags, Mode::empty())?.into())
     }
 
     /// Creates a file that does not exist yet, for reading and writing. Its directory exists.
     pub(crate) fn create_file(&self, path: &Path) -> io::Result<File> {
+        let (folder, name) = self.place(path)?;
+        create_in(&folder, name)
+    }
+
+    /// Opens a regular file.
+    pub(crate) fn open(&self, path: &Path, access: Access) -> io::Result<File> {
+        let (folder, name) = self.place(path)?;
+        let access = match access {
+            Access::Read => OFlags::RDONLY,
+            Access::ReadAndWrite => OFlags::RDWR,
+            Access::Append => OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE,
+        };
+        // Without `NONBLOCK`, a pipe would be waited for.
+        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = File::from(openat(&folder, name, flags, Mode::from_raw_mode(FILE_MODE))?);
+        if file.metadata()?.is_file() {
+            Ok(file)
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+        }
+    }
+
+    /// Replaces a file's content as a whole. Not synced to disk: the content can be made again.
+    pub(crate) fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let (folder, name) = self.place(path)?;
+        let part = unfinished(Path::new(name));
+        // A killed process may have left it.
+        ignore_missing(unlinkat(&folder, &part, AtFlags::empty()))?;
+        let written = create_in(&folder, part.as_os_str())
+            .and_then(|mut file| file.write_all(content))
+            .and_then(|()| Ok(renameat(&folder, &part, &folder, name)?));
+        if written.is_err() {
+            let _ = unlinkat(&folder, &part, AtFlags::empty());
+        }
+        written
+    }
+
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let ((source, from), (target, to)) = (self.place(from)?, self.place(to)?);
+        Ok(renameat(source, from, target, to)?)
+    }
+
+    pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
+        let (folder, name) = self.place(path)?;
+        Ok(unlinkat(folder, name, AtFlags::empty())?)
+    }
+
+    /// Removes a file; a missing one is fine.
+    pub(crate) fn remove_if_exists(&self, path: &Path) -> io::Result<()> {
+        match self.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is at a path, a link by itself; `None` if nothing is.
+    pub(crate) fn kind(&self, path: &Path) -> io::Result<Option<FileType>> {
+        let found = self
+            .place(path)
+            .and_then(|(folder, name)| Ok(statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?));
+        match found {
+            Ok(found) => Ok(Some(FileType::from_raw_mode(found.st_mode))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether something is at a path, as far as can be told.
+    pub(crate) fn exists(&self, path: &Path) -> bool {
+        matches!(self.kind(path), Ok(Some(_)))
+    }
+
+    pub(crate) fn is_file(&self, path: &Path) -> bool {
+        matches!(self.kind(path), Ok(Some(FileType::RegularFile)))
+    }
+
+    /// The directory of a file, and the file's name in it.
+    fn place<'a>(&self, path: &'a Path) -> io::Result<(OwnedFd, &'a OsStr)> {
         let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
+        Ok((self.folder(directory, Missing::Fail)?, name))
+    }
+
+    fn folder(&self, directory: &Path, missing: Missing) -> io::Result<OwnedFd> {
         match self.of(directory)? {
-            Some((boundary, below)) => create_in(&open_directory(boundary, below)?, name),
-            None => new_file().read(true).write(true).create_new(true).open(path),
+            Some((boundary, below)) => open_directory(boundary, below, missing),
+            None => open_boundary(directory, missing),
         }
     }
 
@@ -70,22 +172,33 @@ fn outside() -> io::Error {
     )
 }
 
-fn make_all(directory: &Path) -> io::Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(DIRECTORY_MODE)
-        .create(directory)
+fn ignore_missing(removed: rustix::io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error != Errno::NOENT => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
-/// Opens a directory below another one and creates what is missing. Links may lead anywhere below it.
-fn open_directory(boundary: &Path, below: &Path) -> io::Result<OwnedFd> {
-    make_all(if boundary.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        boundary
-    })?;
+/// Opens a directory by its path, links followed: it is the operator's.
+fn open_boundary(directory: &Path, missing: Missing) -> io::Result<OwnedFd> {
+    let directory = match directory.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => directory,
+    };
+    if missing == Missing::Make {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(DIRECTORY_MODE)
+            .create(directory)?;
+    }
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = openat(CWD, boundary_path(boundary), flags, Mode::empty())?;
+    Ok(openat(CWD, directory, flags, Mode::empty())?)
+}
+
+/// Opens a directory below another one. Links may lead anywhere below it.
+fn open_directory(boundary: &Path, below: &Path, missing: Missing) -> io::Result<OwnedFd> {
+    let root = open_boundary(boundary, missing)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut walked = PathBuf::new();
     let mut current = openat(&root, ".", flags, Mode::empty())?;
     for component in below.components() {
@@ -96,7 +209,7 @@ fn open_directory(boundary: &Path, below: &Path) -> io::Result<OwnedFd> {
         };
         walked.push(name);
         let next = match open_below(&root, &current, &walked, name) {
-            Err(Errno::NOENT) => {
+            Err(Errno::NOENT) if missing == Missing::Make => {
                 match mkdirat(&current, name, Mode::from_raw_mode(DIRECTORY_MODE)) {
                     // Another recording was faster.
                     Ok(()) | Err(Errno::EXIST) => {}
@@ -112,13 +225,6 @@ fn open_directory(boundary: &Path, below: &Path) -> io::Result<OwnedFd> {
         })?;
     }
     Ok(current)
-}
-
-fn boundary_path(boundary: &Path) -> &Path {
-    match boundary.as_os_str().is_empty() {
-        true => Path::new("."),
-        false => boundary,
-    }
 }
 
 fn open_below(root: &OwnedFd, current: &OwnedFd, walked: &Path, name: &OsStr) -> rustix::io::Result<OwnedFd> {
@@ -203,5 +309,56 @@ mod tests {
         assert!(boundaries.make_directory(&root.path().join("all-of-it")).is_err());
         assert!(!outside.exists());
         Boundaries::default().make_directory(&outside).unwrap();
+    }
+
+    #[test]
+    fn neither_a_link_nor_a_pipe_stands_for_a_file() {
+        let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (theirs, path) = (elsewhere.path().join("theirs"), root.path().join("x.json"));
+        std::fs::write(&theirs, b"theirs").unwrap();
+        // Also where every directory is allowed.
+        for boundaries in [within(root.path()), Boundaries::default()] {
+            for name in ["x.json", "x.json.part"] {
+                symlink(&theirs, root.path().join(name)).unwrap();
+            }
+            assert_eq!(boundaries.kind(&path).unwrap(), Some(FileType::Symlink));
+            for access in [Access::Read, Access::ReadAndWrite, Access::Append] {
+                assert!(boundaries.open(&path, access).is_err());
+            }
+            boundaries.replace(&path, b"ours").unwrap();
+            assert!(boundaries.is_file(&path));
+            boundaries.remove(&path).unwrap();
+            assert_eq!(std::fs::read(&theirs).unwrap(), b"theirs");
+
+            let pipe = root.path().join("pipe");
+            rustix::fs::mknodat(CWD, &pipe, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+            assert!(boundaries.open(&pipe, Access::Read).is_err());
+            boundaries.remove_if_exists(&pipe).unwrap();
+            boundaries.remove_if_exists(&pipe).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_directory_that_becomes_a_link_is_left_at_once() {
+        let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (clips, file) = (root.path().join("clips"), root.path().join("clips/x"));
+        let boundaries = within(root.path());
+        boundaries.make_directory(&clips).unwrap();
+        boundaries.create_file(&file).unwrap();
+        std::fs::rename(&clips, root.path().join("moved")).unwrap();
+        symlink(elsewhere.path(), &clips).unwrap();
+        std::fs::write(elsewhere.path().join("x"), b"theirs").unwrap();
+        let tried = [
+            boundaries.open(&file, Access::ReadAndWrite).map(drop),
+            boundaries.replace(&file, b"ours"),
+            boundaries.rename(&file, &root.path().join("y")),
+            boundaries.remove(&file),
+            boundaries.open_directory(&clips).map(drop),
+        ];
+        for result in tried {
+            assert_eq!(result.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        }
+        assert!(!boundaries.exists(&file));
+        assert_eq!(std::fs::read(elsewhere.path().join("x")).unwrap(), b"theirs");
     }
 }

@@ -4,7 +4,7 @@ mod clock;
 mod output;
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -77,6 +77,7 @@ pub struct ClipWriter {
     track: VideoTrack,
     newest_keyframe: Option<MediaUnit>,
     annotations: AnnotationFile,
+    boundaries: Boundaries,
 }
 
 impl ClipWriter {
@@ -112,7 +113,7 @@ impl ClipWriter {
     ) -> Result<Self, ClipError> {
         silence_ffmpeg();
         if tracks.video.extra_data.is_empty() && tracks.video.codec != VideoCodec::Mjpeg {
-            let _ = fs::remove_file(&part);
+            let _ = settings.boundaries.remove(&part);
             return Err(ClipError::NoExtraData);
         }
         let mut header = ClipHeader::new(settings.owner, tracks, start_90k);
@@ -126,12 +127,12 @@ impl ClipWriter {
         let opened = open_output(file, &failure, tracks, &header);
         let (output, time_bases) = opened.map_err(|cause| {
             let error = failure.take_or(&part, cause);
-            let _ = fs::remove_file(&part); // it contains nothing useful
+            let _ = settings.boundaries.remove(&part); // it contains nothing useful
             error
         })?;
         let shift = timeline.map(|timeline| relative(start_90k, timeline.zero_90k) + timeline.pts_offset);
         let in_order = timeline.and_then(|timeline| timeline.in_order);
-        let annotations = AnnotationFile::of(&path);
+        let annotations = AnnotationFile::of(&path, &settings.boundaries);
         Ok(Self {
             output,
             failure,
@@ -151,6 +152,7 @@ impl ClipWriter {
             track: tracks.video.clone(),
             newest_keyframe: None,
             annotations,
+            boundaries: settings.boundaries.clone(),
         })
     }
 
@@ -206,7 +208,7 @@ impl ClipWriter {
     pub(crate) fn finish_at(mut self, next_90k: Option<u64>) -> Result<ClipReport, ClipError> {
         let Some(start) = self.start_90k else {
             drop(self.output);
-            let _ = fs::remove_file(&self.part);
+            let _ = self.boundaries.remove(&self.part);
             return Err(ClipError::NoKeyframe);
         };
         let ready = self.video.learn();
@@ -226,7 +228,13 @@ impl ClipWriter {
             path: self.part.clone(),
             cause,
         })?;
-        publish(&self.part, &self.path, &mut self.guard, &mut self.sidecar)?;
+        publish(
+            &self.part,
+            &self.path,
+            &mut self.guard,
+            &mut self.sidecar,
+            &self.boundaries,
+        )?;
         let track = self.track;
         Ok(ClipReport {
             skipped: self.skipped,
@@ -248,10 +256,11 @@ impl ClipWriter {
             mut guard,
             part,
             path,
+            boundaries,
             ..
         } = self;
         drop(output);
-        complete(&part, &path, &mut guard)
+        complete(&part, &path, &mut guard, &boundaries)
     }
 
     /// The clock with which the next file continues this one.
@@ -293,8 +302,8 @@ impl ClipWriter {
 
     /// A removed file accepts data without an error, until it is renamed.
     fn check_it_is_there(&self) -> Result<(), ClipError> {
-        match fs::metadata(&self.part) {
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Err(ClipError::Removed {
+        match self.boundaries.kind(&self.part) {
+            Ok(None) => Err(ClipError::Removed {
                 path: self.part.clone(),
             }),
             _ => Ok(()), // files of a directory without read permission may still be writable

@@ -1,6 +1,6 @@
 //! From an unfinished file to a finished clip.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Once;
@@ -10,8 +10,9 @@ use ffmpeg_next::format::context::{Input, StreamIo};
 use lva_media_types::MediaTime;
 
 use crate::annotations::cut_incomplete_line;
+use crate::beneath::Boundaries;
 use crate::error::ClipError;
-use crate::files::{annotations_path, finished, remove_if_exists, sidecar_path};
+use crate::files::{annotations_path, finished, sidecar_path};
 use crate::fragments::layout;
 use crate::report::ClipReport;
 use crate::sidecar::{ClipHeader, HEADER_TAG, Sidecar, TIMESTAMP_TAG};
@@ -29,20 +30,23 @@ pub(crate) fn publish(
     path: &Path,
     file: &mut File,
     sidecar: &mut Sidecar,
+    boundaries: &Boundaries,
 ) -> Result<(), ClipError> {
     let unwritten = ClipError::write(part);
     file.sync_all().map_err(unwritten)?;
     let layout = layout(file).map_err(unwritten)?;
     sidecar.bytes = layout.bytes;
     sidecar.init_bytes = layout.init_bytes;
-    let named = sidecar.write(path).and_then(|()| fs::rename(part, path));
+    let named = sidecar
+        .write(path, boundaries)
+        .and_then(|()| boundaries.rename(part, path));
     let named = named.and_then(|()| match path.parent() {
-        Some(directory) => File::open(directory)?.sync_all(),
+        Some(directory) => boundaries.open_directory(directory)?.sync_all(),
         None => Ok(()),
     });
     named.map_err(|cause| {
-        if part.exists() {
-            let _ = fs::remove_file(sidecar_path(path));
+        if boundaries.exists(part) {
+            let _ = boundaries.remove(&sidecar_path(path));
         }
         ClipError::Finish {
             path: part.to_owned(),
@@ -52,14 +56,19 @@ pub(crate) fn publish(
 }
 
 /// Finishes an unfinished file that the caller has locked, or removes it if it contains no media.
-pub(crate) fn complete(part: &Path, path: &Path, file: &mut File) -> Result<Option<ClipReport>, ClipError> {
+pub(crate) fn complete(
+    part: &Path,
+    path: &Path,
+    file: &mut File,
+    boundaries: &Boundaries,
+) -> Result<Option<ClipReport>, ClipError> {
     let unwritten = ClipError::write(part);
     let found = layout(file).map_err(unwritten)?;
     if found.fragments == 0 {
-        remove_empty(part).map_err(unwritten)?;
+        remove_empty(part, boundaries).map_err(unwritten)?;
         return Ok(None);
     }
-    if path.try_exists().map_err(unwritten)? {
+    if boundaries.kind(path).map_err(unwritten)?.is_some() {
         return Err(ClipError::NameTaken {
             path: path.to_owned(),
         });
@@ -68,8 +77,8 @@ pub(crate) fn complete(part: &Path, path: &Path, file: &mut File) -> Result<Opti
         file.set_len(found.whole_bytes).map_err(unwritten)?;
     }
     let mut sidecar = describe(file, part)?;
-    let _ = cut_incomplete_line(&annotations_path(path)); // readers skip an incomplete last line
-    publish(part, path, file, &mut sidecar)?;
+    let _ = cut_incomplete_line(&annotations_path(path), boundaries); // readers skip an incomplete last line
+    publish(part, path, file, &mut sidecar, boundaries)?;
     Ok(Some(ClipReport::new(path.to_owned(), sidecar)))
 }
 
@@ -134,7 +143,7 @@ fn describe(file: &mut File, part: &Path) -> Result<Sidecar, ClipError> {
 }
 
 /// Removes an unfinished clip without media after the files next to it, which it marks as this crate's.
-pub(crate) fn remove_empty(part: &Path) -> io::Result<()> {
-    remove_if_exists(&annotations_path(&finished(part)))?;
-    fs::remove_file(part)
+pub(crate) fn remove_empty(part: &Path, boundaries: &Boundaries) -> io::Result<()> {
+    boundaries.remove_if_exists(&annotations_path(&finished(part)))?;
+    boundaries.remove(part)
 }

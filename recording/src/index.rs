@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use lva_media_types::MediaTime;
 
+use crate::beneath::Boundaries;
 use crate::error::ClipError;
-use crate::files::{annotations_path, remove_if_exists, sidecar_path};
+use crate::files::{annotations_path, sidecar_path};
 use crate::preview::remove_previews;
 use crate::report::ClipReport;
 use crate::scan::{ScanErrors, walk_files};
@@ -77,6 +78,7 @@ pub struct StoreStats {
 #[derive(Debug)]
 pub(crate) struct RecordingIndex {
     directory: PathBuf,
+    boundaries: Boundaries,
     files: VecDeque<IndexedFile>,
     /// Selected and not yet removed.
     pending: Vec<PendingRemoval>,
@@ -94,12 +96,17 @@ struct PendingRemoval {
 
 impl RecordingIndex {
     /// Reads the sidecars of a directory and, up to this depth, of those below it; only those of one owner, if given.
-    pub(crate) fn load(directory: &Path, depth: u32, owner: Option<&str>) -> io::Result<Self> {
+    pub(crate) fn load(
+        directory: &Path,
+        depth: u32,
+        owner: Option<&str>,
+        boundaries: &Boundaries,
+    ) -> io::Result<Self> {
         let mut files = Vec::new();
         let unreadable = walk_files(directory, depth, &mut |path| {
             let is_sidecar = path.extension().is_some_and(|extension| extension == "json");
             let clip = path.with_extension("mp4");
-            if !is_sidecar || !clip.is_file() {
+            if !is_sidecar || !boundaries.is_file(&clip) {
                 return;
             }
             let Ok(name) = clip
@@ -108,7 +115,7 @@ impl RecordingIndex {
             else {
                 return;
             };
-            if let Ok(sidecar) = Sidecar::read_file(&path)
+            if let Ok(sidecar) = Sidecar::read_file(&path, boundaries)
                 && owner.is_none_or(|owner| owner == sidecar.owner)
             {
                 files.push(IndexedFile::new(name, &sidecar));
@@ -117,6 +124,7 @@ impl RecordingIndex {
         files.sort_by(|a, b| (a.first_90k, &a.name).cmp(&(b.first_90k, &b.name)));
         Ok(Self {
             directory: directory.to_owned(),
+            boundaries: boundaries.clone(),
             bytes: files.iter().fold(0, |sum, file| sum.saturating_add(file.bytes)),
             files: files.into(),
             pending: Vec::new(),
@@ -125,8 +133,8 @@ impl RecordingIndex {
     }
 
     /// The segments in a directory, of any owner. Clips there are left to their owners.
-    pub(crate) fn load_segments(directory: &Path) -> io::Result<Self> {
-        let mut index = Self::load(directory, 0, None)?;
+    pub(crate) fn load_segments(directory: &Path, boundaries: &Boundaries) -> io::Result<Self> {
+        let mut index = Self::load(directory, 0, None, boundaries)?;
         index.files.retain(|file| file.segment);
         let bytes = index.files.iter().map(|file| file.bytes);
         index.bytes = bytes.fold(0, u64::saturating_add);
@@ -236,15 +244,16 @@ impl RecordingIndex {
     /// Removes a file and the files next to it, the sidecar last: it marks the others as this crate's.
     fn remove(&self, file: &IndexedFile) -> Result<(), ClipError> {
         let clip = self.directory.join(&file.name);
-        remove(clip.clone())?;
-        remove(annotations_path(&clip))?;
-        remove_previews(&clip)?;
-        remove(sidecar_path(&clip))
+        self.remove_file(clip.clone())?;
+        self.remove_file(annotations_path(&clip))?;
+        remove_previews(&clip, &self.boundaries)?;
+        self.remove_file(sidecar_path(&clip))
     }
-}
 
-fn remove(path: PathBuf) -> Result<(), ClipError> {
-    remove_if_exists(&path).map_err(|cause| ClipError::SidecarIo { path, cause })
+    fn remove_file(&self, path: PathBuf) -> Result<(), ClipError> {
+        let removed = self.boundaries.remove_if_exists(&path);
+        removed.map_err(|cause| ClipError::SidecarIo { path, cause })
+    }
 }
 
 #[cfg(test)]
@@ -271,7 +280,7 @@ mod tests {
         sidecar.bytes = bytes;
         let clip = directory.join(format!("{first_90k:020}.mp4"));
         fs::write(&clip, b"").unwrap();
-        sidecar.write(&clip).unwrap();
+        sidecar.write(&clip, &Boundaries::default()).unwrap();
         ClipReport::new(clip, sidecar)
     }
 
@@ -290,7 +299,7 @@ mod tests {
     #[test]
     fn a_new_clip_stays_and_those_of_a_clock_that_ran_ahead_are_evicted_first() {
         let directory = tempfile::tempdir().unwrap();
-        let mut index = RecordingIndex::load(directory.path(), 0, None).unwrap();
+        let mut index = RecordingIndex::load(directory.path(), 0, None, &Boundaries::default()).unwrap();
         for first in [50, 9000, 9010] {
             index.add(&report(directory.path(), first, 80));
         }
@@ -315,7 +324,7 @@ mod tests {
 
     /// Two days of recordings, one every ten minutes; only the last day remains.
     fn two_days(directory: &Path) -> (RecordingIndex, u64) {
-        let mut index = RecordingIndex::load(directory, 0, None).unwrap();
+        let mut index = RecordingIndex::load(directory, 0, None, &Boundaries::default()).unwrap();
         let begin = 20_000 * DAY;
         let mut removed = 0;
         for number in 0..288 {
@@ -364,7 +373,7 @@ mod tests {
     #[test]
     fn recordings_days_apart_are_kept_for_the_retention_and_one_more() {
         let directory = tempfile::tempdir().unwrap();
-        let mut index = RecordingIndex::load(directory.path(), 0, None).unwrap();
+        let mut index = RecordingIndex::load(directory.path(), 0, None, &Boundaries::default()).unwrap();
         for number in 0..20 {
             let added = report(directory.path(), (20_000 + 3 * number) * DAY, 1);
             index.add(&added);
@@ -376,7 +385,7 @@ mod tests {
     #[test]
     fn files_that_cannot_be_removed_count_and_are_retried() {
         let directory = tempfile::tempdir().unwrap();
-        let mut index = RecordingIndex::load(directory.path(), 0, None).unwrap();
+        let mut index = RecordingIndex::load(directory.path(), 0, None, &Boundaries::default()).unwrap();
         let reports = [1, 2, 3, 4].map(|first| report(directory.path(), first, 125));
         reports.iter().for_each(|report| index.add(report));
         let stuck = annotations_path(&reports[0].path);
@@ -399,7 +408,7 @@ mod tests {
         for first in [1, u64::MAX] {
             report(directory.path(), first, u64::MAX);
         }
-        let index = RecordingIndex::load(directory.path(), 0, None).unwrap();
+        let index = RecordingIndex::load(directory.path(), 0, None, &Boundaries::default()).unwrap();
         assert_eq!(index.bytes, u64::MAX);
     }
 }

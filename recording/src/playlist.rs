@@ -1,15 +1,15 @@
 //! HLS playlists (RFC 8216) of recorded segments, for any player.
 
 use std::fmt::Write;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
 use lva_media_types::MediaTime;
 
+use crate::beneath::{Access, Boundaries};
 use crate::error::ClipError;
-use crate::files::replace;
 use crate::index::{IndexedFile, RecordingIndex};
 use crate::naming::iso_time;
 use crate::sidecar::Sidecar;
@@ -21,6 +21,9 @@ const END: &str = "#EXT-X-ENDLIST\n";
 
 /// A comment that marks a playlist as this crate's (players skip lines that begin with `#` and not with `#EXT`).
 const MANAGED_TAG: &str = "# recorded by lva-recording";
+
+/// Most that is read of a playlist: those of a year in segments of half a minute have 150 MB.
+const MAX_PLAYLIST_BYTES: u64 = 256 << 20;
 
 /// Bytes of a playlist's beginning that contain that line.
 const BEGINNING: u64 = 256;
@@ -141,7 +144,7 @@ pub(crate) fn numbers_from(text: &str, segments: &[&IndexedFile]) -> Heading {
 ///
 /// The directory cannot be read.
 pub fn playlist_for_range(directory: &Path, span_90k: Range<u64>) -> io::Result<String> {
-    let index = RecordingIndex::load(directory, 0, None)?;
+    let index = RecordingIndex::load(directory, 0, None, &Boundaries::new(vec![directory.to_owned()]))?;
     let segments = index.files().filter(|segment| {
         segment.segment && segment.first_90k < span_90k.end && segment.end_90k > span_90k.start
     });
@@ -154,9 +157,10 @@ pub fn playlist_for_range(directory: &Path, span_90k: Range<u64>) -> io::Result<
 }
 
 /// Whether a playlist is complete. Reads only its end.
-pub(crate) fn is_complete(path: &Path) -> bool {
+pub(crate) fn is_complete(path: &Path, boundaries: &Boundaries) -> bool {
     let mut end = [0; END.len()];
-    File::open(path)
+    boundaries
+        .open(path, Access::Read)
         .and_then(|mut file| {
             file.seek(SeekFrom::End(-(END.len() as i64)))?;
             file.read_exact(&mut end)
@@ -165,13 +169,20 @@ pub(crate) fn is_complete(path: &Path) -> bool {
 }
 
 /// Whether this crate has written a playlist, finished or not, next to segments of this crate.
-pub(crate) fn is_managed(path: &Path) -> bool {
-    is_tagged(path).unwrap_or(false) && path.parent().is_some_and(holds_segments)
+pub(crate) fn is_managed(path: &Path, boundaries: &Boundaries) -> bool {
+    let beside_segments = || {
+        path.parent()
+            .is_some_and(|directory| holds_segments(directory, boundaries))
+    };
+    is_tagged(path, boundaries).unwrap_or(false) && beside_segments()
 }
 
-fn is_tagged(path: &Path) -> io::Result<bool> {
+fn is_tagged(path: &Path, boundaries: &Boundaries) -> io::Result<bool> {
     let mut beginning = Vec::new();
-    File::open(path)?.take(BEGINNING).read_to_end(&mut beginning)?;
+    boundaries
+        .open(path, Access::Read)?
+        .take(BEGINNING)
+        .read_to_end(&mut beginning)?;
     let mut lines = beginning.split(|byte| *byte == b'\n');
     Ok(lines.any(|line| line == MANAGED_TAG.as_bytes()))
 }
@@ -181,20 +192,24 @@ fn is_tagged(path: &Path) -> io::Result<bool> {
 /// # Errors
 ///
 /// [`ClipError::ForeignPlaylist`] if another kind of file has its name.
-fn is_there(path: &Path) -> Result<bool, ClipError> {
+fn is_there(path: &Path, boundaries: &Boundaries) -> Result<bool, ClipError> {
     let failed = ClipError::sidecar_io(path);
-    // A link belongs to someone else, even if it leads to a playlist of this crate. A pipe must not be opened.
-    let found = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        found => found.map_err(failed)?,
+    // A link belongs to someone else, even if it leads to a playlist of this crate.
+    let Some(kind) = boundaries.kind(path).map_err(failed)? else {
+        return Ok(false);
     };
-    if found.is_file() && found.len() == 0 {
+    let foreign = ClipError::ForeignPlaylist {
+        path: path.to_owned(),
+    };
+    if !kind.is_file() {
+        return Err(foreign);
+    }
+    let opened = boundaries.open(path, Access::Read);
+    if opened.and_then(|file| file.metadata()).map_err(failed)?.len() == 0 {
         return Ok(false);
     }
-    if !found.is_file() || !is_tagged(path).map_err(failed)? {
-        return Err(ClipError::ForeignPlaylist {
-            path: path.to_owned(),
-        });
+    if !is_tagged(path, boundaries).map_err(failed)? {
+        return Err(foreign);
     }
     Ok(true)
 }
@@ -204,35 +219,40 @@ fn is_there(path: &Path) -> Result<bool, ClipError> {
 /// # Errors
 ///
 /// [`ClipError::ForeignPlaylist`] if another kind of file has its name.
-pub(crate) fn own_text(path: &Path) -> Result<Option<String>, ClipError> {
-    if !is_there(path)? {
+pub(crate) fn own_text(path: &Path, boundaries: &Boundaries) -> Result<Option<String>, ClipError> {
+    if !is_there(path, boundaries)? {
         return Ok(None);
     }
-    let text = fs::read_to_string(path);
-    text.map(Some).map_err(ClipError::sidecar_io(path))
+    let mut text = String::new();
+    let file = boundaries.open(path, Access::Read);
+    file.and_then(|file| file.take(MAX_PLAYLIST_BYTES).read_to_string(&mut text))
+        .map_err(ClipError::sidecar_io(path))?;
+    Ok(Some(text))
 }
 
 /// Writes a playlist, unless a file of another origin has its name.
-pub(crate) fn write_playlist(path: &Path, text: &str) -> Result<(), ClipError> {
-    is_there(path)?;
-    replace(path, text.as_bytes()).map_err(ClipError::sidecar_io(path))
+pub(crate) fn write_playlist(path: &Path, text: &str, boundaries: &Boundaries) -> Result<(), ClipError> {
+    is_there(path, boundaries)?;
+    let replaced = boundaries.replace(path, text.as_bytes());
+    replaced.map_err(ClipError::sidecar_io(path))
 }
 
 /// Whether a directory contains a sidecar of a segment.
-fn holds_segments(directory: &Path) -> bool {
+fn holds_segments(directory: &Path, boundaries: &Boundaries) -> bool {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).any(|path| {
         path.extension().is_some_and(|extension| extension == "json")
-            && Sidecar::read_file(&path).is_ok_and(|sidecar| sidecar.segment)
+            && Sidecar::read_file(&path, boundaries).is_ok_and(|sidecar| sidecar.segment)
     })
 }
 
 /// Completes the playlist of a directory without a running recording.
-pub(crate) fn complete_playlist(directory: &Path) -> Result<(), ClipError> {
+pub(crate) fn complete_playlist(directory: &Path, boundaries: &Boundaries) -> Result<(), ClipError> {
     let path = directory.join(PLAYLIST);
-    let index = RecordingIndex::load(directory, 0, None).map_err(ClipError::sidecar_io(&path))?;
+    let index = RecordingIndex::load(directory, 0, None, boundaries);
+    let index = index.map_err(ClipError::sidecar_io(&path))?;
     let segments: Vec<&IndexedFile> = index.files().filter(|segment| segment.segment).collect();
-    let old = own_text(&path)?;
+    let old = own_text(&path, boundaries)?;
     let heading = match &old {
         Some(text) => numbers_from(text, &segments),
         None => Heading {
@@ -250,7 +270,7 @@ pub(crate) fn complete_playlist(directory: &Path) -> Result<(), ClipError> {
     if old.as_ref() == Some(&text) {
         return Ok(());
     }
-    write_playlist(&path, &text)
+    write_playlist(&path, &text, boundaries)
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! Preview pictures next to clips. The caller decodes [`Keyframe`]s and encodes JPEG; this crate stores the pictures as
 //! long as their clip.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::beneath::{Access, Boundaries};
 use crate::error::ClipError;
-use crate::files::{UNFINISHED_SUFFIX, remove_if_exists, replace};
+use crate::files::UNFINISHED_SUFFIX;
 
 /// The first two bytes of a JPEG, and those before the length of a comment.
 const START_OF_IMAGE: [u8; 2] = [0xff, 0xd8];
@@ -58,52 +58,58 @@ pub fn preview_path(clip: &Path, size: PreviewSize) -> PathBuf {
 /// picture is then removed. The picture is evicted together with its clip and does not count towards the size. Its time
 /// is stored in it as a comment.
 ///
+/// It stays below `folders`, as the clip does
+/// ([`ClipDirectory::with_boundaries`](crate::ClipDirectory::with_boundaries)); none allows every directory.
+///
 /// # Errors
 ///
-/// The data is not a JPEG, the disk rejects it, or another file has the name; that file stays.
+/// The data is not a JPEG, the disk rejects it, a link leads out of the folders, or another file has the name; that file stays.
 pub fn write_preview(
+    folders: &[PathBuf],
     clip: &Path,
     size: PreviewSize,
     timestamp_90k: u64,
     jpeg: &[u8],
 ) -> Result<bool, ClipError> {
+    let boundaries = Boundaries::new(folders.to_vec());
     let path = preview_path(clip, size);
     let failed = ClipError::sidecar_io(&path);
     let Some(rest) = jpeg.strip_prefix(&START_OF_IMAGE) else {
         return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "not a JPEG")));
     };
-    if path.try_exists().map_err(failed)? {
+    if boundaries.kind(&path).map_err(failed)?.is_some() {
         return Err(failed(io::ErrorKind::AlreadyExists.into()));
     }
     let mut comment = MANAGED_TAG.to_vec();
     comment.extend(format!(", timestamp_90k {timestamp_90k}").bytes());
     let length = (comment.len() as u16 + 2).to_be_bytes(); // it is far below 64 KiB
     let content = [&START_OF_IMAGE, &COMMENT, &length[..], &comment, rest].concat();
-    replace(&path, &content).map_err(failed)?;
+    boundaries.replace(&path, &content).map_err(failed)?;
     // Eviction removes the clip first. If the clip exists now, its eviction finds the picture; if not, it may have missed it.
-    if clip.try_exists().map_err(failed)? {
+    if boundaries.kind(clip).map_err(failed)?.is_some() {
         return Ok(true);
     }
-    remove_if_exists(&path).map_err(failed)?;
+    boundaries.remove_if_exists(&path).map_err(failed)?;
     Ok(false)
 }
 
 /// Removes the preview pictures of a clip. Files of other origin stay.
-pub(crate) fn remove_previews(clip: &Path) -> Result<(), ClipError> {
+pub(crate) fn remove_previews(clip: &Path, boundaries: &Boundaries) -> Result<(), ClipError> {
     for size in PreviewSize::ALL {
         let path = preview_path(clip, size);
-        if is_managed(&path) {
-            remove_if_exists(&path).map_err(|cause| ClipError::SidecarIo { path, cause })?;
+        if is_managed(&path, boundaries) {
+            let removed = boundaries.remove_if_exists(&path);
+            removed.map_err(|cause| ClipError::SidecarIo { path, cause })?;
         }
     }
     Ok(())
 }
 
 /// Whether a file is a preview picture of this crate.
-pub(crate) fn is_managed(path: &Path) -> bool {
+pub(crate) fn is_managed(path: &Path, boundaries: &Boundaries) -> bool {
     let mut beginning = Vec::new();
     let head = START_OF_IMAGE.len() + COMMENT.len() + 2;
-    let read = File::open(path).and_then(|file| {
+    let read = boundaries.open(path, Access::Read).and_then(|file| {
         let wanted = (head + MANAGED_TAG.len()) as u64;
         file.take(wanted).read_to_end(&mut beginning)
     });
@@ -133,18 +139,18 @@ mod tests {
         let clip = directory.path().join("20200517T175346.062Z.mp4");
         fs::write(&clip, b"").unwrap();
         for size in PreviewSize::ALL {
-            assert!(write_preview(&clip, size, 143_039_375_044_290, JPEG).unwrap());
+            assert!(write_preview(&[], &clip, size, 143_039_375_044_290, JPEG).unwrap());
         }
         let small = directory.path().join("20200517T175346.062Z.small.jpg");
         let mut expected = b"\xff\xd8\xff\xfe\x00\x3a".to_vec();
         expected.extend(b"recorded by lva-recording, timestamp_90k 143039375044290\xff\xd9");
         assert_eq!(fs::read(&small).unwrap(), expected);
-        assert!(is_managed(&small));
+        assert!(is_managed(&small, &Boundaries::default()));
         assert!(matches!(
-            write_preview(&clip, PreviewSize::Small, 0, JPEG),
+            write_preview(&[], &clip, PreviewSize::Small, 0, JPEG),
             Err(ClipError::SidecarIo { .. })
         ));
-        remove_previews(&clip).unwrap();
+        remove_previews(&clip, &Boundaries::default()).unwrap();
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
@@ -152,7 +158,7 @@ mod tests {
     fn a_picture_of_a_removed_clip_is_removed() {
         let directory = tempfile::tempdir().unwrap();
         let clip = directory.path().join("a.mp4");
-        assert!(!write_preview(&clip, PreviewSize::Large, 0, JPEG).unwrap());
+        assert!(!write_preview(&[], &clip, PreviewSize::Large, 0, JPEG).unwrap());
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
@@ -163,9 +169,9 @@ mod tests {
         fs::write(&clip, b"").unwrap();
         let theirs = directory.path().join("a.medium.jpg");
         fs::write(&theirs, JPEG).unwrap();
-        assert!(write_preview(&clip, PreviewSize::Medium, 0, JPEG).is_err());
-        remove_previews(&clip).unwrap();
+        assert!(write_preview(&[], &clip, PreviewSize::Medium, 0, JPEG).is_err());
+        remove_previews(&clip, &Boundaries::default()).unwrap();
         assert_eq!(fs::read(&theirs).unwrap(), JPEG);
-        assert!(write_preview(&clip, PreviewSize::Small, 0, b"GIF89a").is_err());
+        assert!(write_preview(&[], &clip, PreviewSize::Small, 0, b"GIF89a").is_err());
     }
 }

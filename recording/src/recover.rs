@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use crate::beneath::{Access, Boundaries};
 use crate::error::ClipError;
 use crate::files::{UNFINISHED_SUFFIX, finished, sidecar_path, unfinished};
 use crate::finish::{complete, remove_empty};
@@ -52,26 +53,36 @@ const HEAD_BYTES: u64 = 1 << 20;
 /// The directory cannot be read. A missing directory contains nothing; an unreadable one below it is skipped and reported
 /// in [`Recovery::unreadable`].
 pub fn recover(directory: &Path) -> io::Result<Recovery> {
-    recover_of(directory, None)
+    recover_of(directory, None, &Boundaries::new(vec![directory.to_owned()]))
 }
 
-/// The same for the clips of one owner, in a directory shared with others; playlists are not changed.
+/// The same for the clips of one owner, in a directory shared with others; playlists are not changed. `folders` are those below
+/// which the clips stay ([`ClipDirectory::with_boundaries`](crate::ClipDirectory::with_boundaries)); none is the directory itself.
 ///
 /// # Errors
 ///
 /// As for [`recover`].
-pub fn recover_owned_by(directory: &Path, owner: &str) -> io::Result<Recovery> {
-    recover_of(directory, Some(owner))
+pub fn recover_owned_by(folders: &[PathBuf], directory: &Path, owner: &str) -> io::Result<Recovery> {
+    let folders = match folders {
+        [] => vec![directory.to_owned()],
+        folders => folders.to_owned(),
+    };
+    recover_of(directory, Some(owner), &Boundaries::new(folders))
 }
 
-fn recover_of(directory: &Path, owner: Option<&str>) -> io::Result<Recovery> {
+/// The same below these boundaries.
+pub(crate) fn recover_of(
+    directory: &Path,
+    owner: Option<&str>,
+    boundaries: &Boundaries,
+) -> io::Result<Recovery> {
     let mut recovery = Recovery::default();
     let mut files = BTreeSet::new();
     recovery.unreadable = walk_files(directory, MAX_DEPTH, &mut |path| {
         files.insert(path);
     })?;
     for part in files.iter().filter(|path| ends_with(path, ".mp4.part")) {
-        match take(part, owner) {
+        match take(part, owner, boundaries) {
             Taken::Recovered(report) => recovery.recovered.push(*report),
             Taken::Removed => recovery.removed.push(part.clone()),
             Taken::Failed(error) => recovery.failed.push((part.clone(), error)),
@@ -86,17 +97,19 @@ fn recover_of(directory: &Path, owner: Option<&str>) -> io::Result<Recovery> {
     };
     let strays = files
         .iter()
-        .filter(|path| quiet_here(path) && is_stray(path, owner));
+        .filter(|path| quiet_here(path) && is_stray(path, owner, boundaries));
     let mut strays: Vec<&PathBuf> = strays.collect();
     // Sidecars last: they mark the rest as this crate's, also for the recovery after the next crash.
     strays.sort_by_key(|path| ends_with(path, ".json"));
     for path in strays {
-        if fs::remove_file(path).is_ok() {
+        if boundaries.remove(path).is_ok() {
             recovery.removed.push(path.clone());
         }
     }
     let is_open = |path: &&PathBuf| {
-        path.file_name() == Some(OsStr::new(PLAYLIST)) && !is_complete(path) && is_managed(path)
+        path.file_name() == Some(OsStr::new(PLAYLIST))
+            && !is_complete(path, boundaries)
+            && is_managed(path, boundaries)
     };
     let playlists = files.iter().filter(is_open);
     let mut directories: BTreeSet<&Path> = playlists.filter_map(|path| path.parent()).collect();
@@ -104,7 +117,7 @@ fn recover_of(directory: &Path, owner: Option<&str>) -> io::Result<Recovery> {
     directories.extend(segments.filter_map(|report| report.path.parent()));
     for directory in directories.difference(&busy_directories) {
         if owner.is_none()
-            && let Err(error) = complete_playlist(directory)
+            && let Err(error) = complete_playlist(directory, boundaries)
         {
             recovery.failed.push((directory.join(PLAYLIST), error));
         }
@@ -121,14 +134,14 @@ enum Taken {
 }
 
 /// Locks and recovers an unfinished file.
-fn take(part: &Path, owner: Option<&str>) -> Taken {
+fn take(part: &Path, owner: Option<&str>, boundaries: &Boundaries) -> Taken {
     let failed = |cause| {
         Taken::Failed(ClipError::Write {
             path: part.to_owned(),
             cause,
         })
     };
-    let mut file = match OpenOptions::new().read(true).write(true).open(part) {
+    let mut file = match boundaries.open(part, Access::ReadAndWrite) {
         Ok(file) => file,
         Err(cause) => return failed(cause),
     };
@@ -136,7 +149,7 @@ fn take(part: &Path, owner: Option<&str>) -> Taken {
         return Taken::Busy;
     }
     // It may have been finished between the listing and the lock.
-    if !part.exists() {
+    if !boundaries.exists(part) {
         return Taken::Busy;
     }
     let found = match layout(&mut file) {
@@ -149,12 +162,12 @@ fn take(part: &Path, owner: Option<&str>) -> Taken {
         Err(cause) => return failed(cause),
     }
     if found.fragments == 0 {
-        return match remove_empty(part) {
+        return match remove_empty(part, boundaries) {
             Ok(()) => Taken::Removed,
             Err(cause) => failed(cause),
         };
     }
-    match complete(part, &finished(part), &mut file) {
+    match complete(part, &finished(part), &mut file, boundaries) {
         Ok(Some(report)) => Taken::Recovered(Box::new(report)),
         Ok(None) => Taken::Removed,
         Err(error) => Taken::Failed(error),
@@ -201,12 +214,14 @@ fn is_segment_name(part: &Path) -> bool {
 }
 
 /// Whether a file remained from writing or removing a clip.
-fn is_stray(path: &Path, owner: Option<&str>) -> bool {
+fn is_stray(path: &Path, owner: Option<&str>, boundaries: &Boundaries) -> bool {
     let ours = |sidecar: &Path| {
-        Sidecar::read_file(sidecar).is_ok_and(|found| owner.is_none_or(|owner| owner == found.owner))
+        Sidecar::read_file(sidecar, boundaries)
+            .is_ok_and(|found| owner.is_none_or(|owner| owner == found.owner))
     };
     // Checked twice, because the clip may be renamed in between.
-    let gone = |clip: &Path| !clip.exists() && !unfinished(clip).exists() && !clip.exists();
+    let exists = |path: &Path| boundaries.exists(path);
+    let gone = |clip: &Path| !exists(clip) && !exists(&unfinished(clip)) && !exists(clip);
     let stem = |ending: &str| {
         let name = path.file_name().and_then(OsStr::to_str)?;
         name.strip_suffix(ending)
@@ -216,11 +231,12 @@ fn is_stray(path: &Path, owner: Option<&str>) -> bool {
         return ours(&sidecar_path(&clip));
     }
     if path.file_name() == Some(OsStr::new(&format!("{PLAYLIST}{UNFINISHED_SUFFIX}"))) {
-        return owner.is_none() && is_managed(path);
+        return owner.is_none() && is_managed(path, boundaries);
     }
     for (ending, unfinished) in preview::endings() {
         if let Some(clip) = stem(&ending) {
-            return ours(&sidecar_path(&clip)) && (unfinished || gone(&clip) && preview::is_managed(path));
+            return ours(&sidecar_path(&clip))
+                && (unfinished || gone(&clip) && preview::is_managed(path, boundaries));
         }
     }
     if let Some(clip) = stem(".inferences.jsonl") {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +15,7 @@ use crate::error::ClipError;
 use crate::index::{IndexedFile, RecordingIndex, RetentionPolicy, StoreStats};
 use crate::naming::precise_date_time;
 use crate::playlist::{Heading, PLAYLIST, complete_playlist, numbers_from, own_text, render, write_playlist};
-use crate::recover::recover;
+use crate::recover::recover_of;
 use crate::report::ClipReport;
 use crate::store::{Clip, ClipStore, NewClip, UnfinishedFiles};
 use crate::unit::{MediaUnit, Track, Tracks};
@@ -88,8 +88,9 @@ impl SegmentOptions {
 /// Locks a directory against other recordings.
 ///
 /// The lock is on the directory itself (`flock`). On a file system without locks, recording goes on without.
-fn lock(directory: &Path) -> Result<File, ClipError> {
-    let handle = File::open(directory).map_err(ClipError::create(directory))?;
+fn lock(directory: &Path, boundaries: &Boundaries) -> Result<File, ClipError> {
+    let opened = boundaries.open_directory(directory);
+    let handle = opened.map_err(ClipError::create(directory))?;
     match handle.try_lock() {
         Err(TryLockError::WouldBlock) => Err(ClipError::InUse {
             path: directory.to_owned(),
@@ -100,7 +101,9 @@ fn lock(directory: &Path) -> Result<File, ClipError> {
 
 /// When an entry of a directory was last added, renamed or removed.
 fn changed(directory: &Path) -> Option<SystemTime> {
-    fs::metadata(directory).and_then(|found| found.modified()).ok()
+    std::fs::metadata(directory)
+        .and_then(|found| found.modified())
+        .ok()
 }
 
 type Naming = Box<dyn FnMut(&NewClip) -> Result<PathBuf, ClipError> + Send>;
@@ -190,7 +193,7 @@ impl SegmentDirectory {
         }
         self.lock = None;
         if is_same {
-            self.lock = Some(lock(directory)?);
+            self.lock = Some(lock(directory, &self.boundaries)?);
             if self.left.is_some() && self.left == changed(directory) {
                 return Ok(()); // unchanged since
             }
@@ -199,14 +202,14 @@ impl SegmentDirectory {
         let failed = ClipError::create(directory);
         self.boundaries.make_directory(directory).map_err(failed)?;
         if self.lock.is_none() {
-            self.lock = Some(lock(directory)?);
+            self.lock = Some(lock(directory, &self.boundaries)?);
         }
-        let recovery = recover(directory).map_err(failed)?;
+        let recovery = recover_of(directory, None, &self.boundaries).map_err(failed)?;
         self.stats.recovered += recovery.recovered.len() as u64;
         self.unfinished.recovered.extend(recovery.recovered);
-        let index = RecordingIndex::load_segments(directory).map_err(failed)?;
+        let index = RecordingIndex::load_segments(directory, &self.boundaries).map_err(failed)?;
         // A foreign or unreadable playlist is reported when it is written.
-        let old = own_text(&directory.join(PLAYLIST))
+        let old = own_text(&directory.join(PLAYLIST), &self.boundaries)
             .ok()
             .flatten()
             .unwrap_or_default();
@@ -243,7 +246,7 @@ impl SegmentDirectory {
             && skipped == 0;
         heading.complete = complete;
         let path = index.directory().join(PLAYLIST);
-        write_playlist(&path, &render(listed.iter().copied(), heading))
+        write_playlist(&path, &render(listed.iter().copied(), heading), &self.boundaries)
     }
 }
 
@@ -271,7 +274,7 @@ impl ClipStore for SegmentDirectory {
         let directory = (self.naming)(new)?;
         self.open_index(&directory)?;
         let mut others = BTreeSet::new();
-        for report in self.unfinished.retry() {
+        for report in self.unfinished.retry(&self.boundaries) {
             self.stats.recovered += 1;
             match (&mut self.index, report.path.parent()) {
                 (Some(index), Some(root)) if root == directory => index.add(report),
@@ -280,8 +283,8 @@ impl ClipStore for SegmentDirectory {
         }
         for other in others {
             // If another recording runs there, it updates the playlist.
-            if let Ok(_lock) = lock(&other)
-                && let Err(error) = complete_playlist(&other)
+            if let Ok(_lock) = lock(&other, &self.boundaries)
+                && let Err(error) = complete_playlist(&other, &self.boundaries)
             {
                 self.deferred = Some(error);
             }
@@ -353,7 +356,7 @@ impl ClipStore for SegmentDirectory {
         // The error may be of another segment: one that could not be renamed.
         writers
             .chain([None])
-            .filter_map(|writer| self.unfinished.salvage(writer, error))
+            .filter_map(|writer| self.unfinished.salvage(writer, error, &self.boundaries))
             .collect()
     }
 
@@ -362,7 +365,7 @@ impl ClipStore for SegmentDirectory {
     }
 
     fn annotate(&mut self, report: &ClipReport, json: &str) -> Result<bool, ClipError> {
-        AnnotationFile::of(&report.path).append(json)
+        AnnotationFile::of(&report.path, &self.boundaries).append(json)
     }
 
     fn stats(&self) -> StoreStats {
@@ -489,6 +492,8 @@ impl Clip for SegmentedClip {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::files::sidecar_path;
     use crate::unit::VideoTrack;

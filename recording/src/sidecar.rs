@@ -1,13 +1,13 @@
 //! The JSON file next to each clip with its exact content.
 
-use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use lva_media_types::{MediaTime, VideoCodec};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::files::{replace, sidecar_path};
+use crate::beneath::{Access, Boundaries};
+use crate::files::sidecar_path;
 use crate::naming::iso_time;
 use crate::unit::Tracks;
 
@@ -181,15 +181,18 @@ impl Sidecar {
     ///
     /// The file cannot be read, or this crate has not written it ([`io::ErrorKind::InvalidData`]).
     pub fn read(clip: &Path) -> io::Result<Self> {
-        Self::read_file(&sidecar_path(clip))
+        Self::read_file(&sidecar_path(clip), &Boundaries::default())
     }
 
-    pub(crate) fn read_file(path: &Path) -> io::Result<Self> {
+    pub(crate) fn read_file(path: &Path, boundaries: &Boundaries) -> io::Result<Self> {
         let not_ours = || io::Error::new(io::ErrorKind::InvalidData, "not the sidecar of a recording");
-        if fs::metadata(path)?.len() > MAX_BYTES {
+        let mut text = String::new();
+        let file = boundaries.open(path, Access::Read)?;
+        file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+        if text.len() as u64 > MAX_BYTES {
             return Err(not_ours());
         }
-        Self::from_json(&fs::read_to_string(path)?).ok_or_else(not_ours)
+        Self::from_json(&text).ok_or_else(not_ours)
     }
 
     /// Reads a sidecar's JSON; `None` if this crate has not written it.
@@ -269,8 +272,8 @@ impl Sidecar {
     }
 
     /// Writes it next to a clip, as a whole.
-    pub(crate) fn write(&self, clip: &Path) -> io::Result<()> {
-        replace(&sidecar_path(clip), format!("{}\n", self.to_json()).as_bytes())
+    pub(crate) fn write(&self, clip: &Path, boundaries: &Boundaries) -> io::Result<()> {
+        boundaries.replace(&sidecar_path(clip), format!("{}\n", self.to_json()).as_bytes())
     }
 }
 
@@ -306,7 +309,7 @@ mod tests {
     fn a_written_sidecar_is_read_back() {
         let directory = tempfile::tempdir().unwrap();
         let clip = directory.path().join("20200512T233309.381Z.mp4");
-        sidecar().write(&clip).unwrap();
+        sidecar().write(&clip, &Boundaries::default()).unwrap();
         assert!(directory.path().join("20200512T233309.381Z.json").is_file());
         assert_eq!(Sidecar::read(&clip).unwrap(), sidecar());
         let text = sidecar().to_json();

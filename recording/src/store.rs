@@ -2,21 +2,21 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::fs::{OpenOptions, TryLockError};
+use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use lva_media_types::MediaTime;
 
 use crate::annotations::AnnotationFile;
-use crate::beneath::Boundaries;
+use crate::beneath::{Access, Boundaries};
 use crate::clip::{ClipSettings, ClipWriter};
 use crate::error::ClipError;
 use crate::files::finished;
 use crate::finish::complete;
 use crate::index::{RecordingIndex, RetentionPolicy, StoreStats};
 use crate::naming::clip_path;
-use crate::recover::recover_owned_by;
+use crate::recover::recover_of;
 use crate::report::ClipReport;
 use crate::scan::{MAX_DEPTH, ScanErrors};
 use crate::unit::{MediaUnit, Tracks};
@@ -236,7 +236,7 @@ impl ClipDirectory {
     fn open_index(&mut self) {
         let Some(root) = &self.root else { return };
         if !self.is_recovered {
-            match recover_owned_by(root, &self.owner) {
+            match recover_of(root, Some(&self.owner), &self.boundaries) {
                 Ok(recovery) => {
                     self.is_recovered = true;
                     self.stats.recovered += recovery.recovered.len() as u64;
@@ -247,7 +247,7 @@ impl ClipDirectory {
             }
         }
         if self.maximum_bytes.is_some() && self.index.is_none() {
-            match RecordingIndex::load(root, MAX_DEPTH, Some(&self.owner)) {
+            match RecordingIndex::load(root, MAX_DEPTH, Some(&self.owner), &self.boundaries) {
                 Ok(mut index) => {
                     self.deferred = self.deferred.take().or(first_error(index.take_unreadable()));
                     self.index = Some(index);
@@ -278,7 +278,7 @@ impl ClipStore for ClipDirectory {
 
     fn create(&mut self, new: &NewClip, tracks: &Tracks) -> Result<ClipWriter, ClipError> {
         self.open_index();
-        for report in self.unfinished.retry() {
+        for report in self.unfinished.retry(&self.boundaries) {
             self.stats.recovered += 1;
             if let Some(index) = &mut self.index {
                 index.add(report);
@@ -312,7 +312,7 @@ impl ClipStore for ClipDirectory {
     }
 
     fn clip_failed(&mut self, clip: Option<ClipWriter>, error: &ClipError) -> Vec<ClipReport> {
-        let saved = self.unfinished.salvage(clip, error);
+        let saved = self.unfinished.salvage(clip, error, &self.boundaries);
         saved.into_iter().collect()
     }
 
@@ -321,7 +321,7 @@ impl ClipStore for ClipDirectory {
     }
 
     fn annotate(&mut self, report: &ClipReport, json: &str) -> Result<bool, ClipError> {
-        AnnotationFile::of(&report.path).append(json)
+        AnnotationFile::of(&report.path, &self.boundaries).append(json)
     }
 
     fn stats(&self) -> StoreStats {
@@ -339,7 +339,12 @@ pub(crate) struct UnfinishedFiles {
 
 impl UnfinishedFiles {
     /// Salvages what is possible of a clip, now or later.
-    pub(crate) fn salvage(&mut self, clip: Option<ClipWriter>, error: &ClipError) -> Option<ClipReport> {
+    pub(crate) fn salvage(
+        &mut self,
+        clip: Option<ClipWriter>,
+        error: &ClipError,
+        boundaries: &Boundaries,
+    ) -> Option<ClipReport> {
         let part = match clip {
             Some(clip) => {
                 let part = clip.unfinished_path().to_owned();
@@ -350,7 +355,7 @@ impl UnfinishedFiles {
             }
             None => error.unfinished()?.to_owned(),
         };
-        if part.exists() && !self.parts.contains(&part) {
+        if boundaries.exists(&part) && !self.parts.contains(&part) {
             if self.parts.len() == MAX_UNFINISHED {
                 self.parts.pop_front();
             }
@@ -360,13 +365,13 @@ impl UnfinishedFiles {
     }
 
     /// Tries again; returns what could be finished.
-    pub(crate) fn retry(&mut self) -> &[ClipReport] {
+    pub(crate) fn retry(&mut self, boundaries: &Boundaries) -> &[ClipReport] {
         let before = self.recovered.len();
         let parts = std::mem::take(&mut self.parts);
         for part in parts {
             let path = finished(&part);
-            let Ok(mut file) = OpenOptions::new().read(true).write(true).open(&part) else {
-                if part.exists() {
+            let Ok(mut file) = boundaries.open(&part, Access::ReadAndWrite) else {
+                if boundaries.exists(&part) {
                     self.parts.push_back(part);
                 }
                 continue;
@@ -374,7 +379,7 @@ impl UnfinishedFiles {
             if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
                 continue; // another process recovers it
             }
-            match complete(&part, &path, &mut file) {
+            match complete(&part, &path, &mut file, boundaries) {
                 Ok(report) => self.recovered.extend(report),
                 Err(_) => self.parts.push_back(part),
             }

@@ -53,20 +53,20 @@ impl PreviewInput {
     }
 }
 
-/// Starts the thread of a sink.
-pub(super) fn start(sink: NodeReporter) -> io::Result<(PreviewInput, Worker)> {
+/// Starts the thread of a sink, whose files stay below these folders.
+pub(super) fn start(sink: NodeReporter, folders: Vec<PathBuf>) -> io::Result<(PreviewInput, Worker)> {
     let (sender, jobs) = sync_channel(QUEUE);
     let input = PreviewInput {
         sender,
         sink: sink.clone(),
     };
-    let worker = Worker::start("lva-preview", move || run(&jobs, &sink))?;
+    let worker = Worker::start("lva-preview", move || run(&jobs, &sink, &folders))?;
     Ok((input, worker))
 }
 
-fn run(jobs: &Receiver<Job>, sink: &NodeReporter) {
+fn run(jobs: &Receiver<Job>, sink: &NodeReporter, folders: &[PathBuf]) {
     while let Ok(job) = jobs.recv() {
-        match make(&job) {
+        match make(&job, folders) {
             Ok(true) => count(sink, |previews| previews.made += 1),
             Ok(false) => count(sink, |previews| previews.skipped += 1),
             Err(error) => {
@@ -78,7 +78,7 @@ fn run(jobs: &Receiver<Job>, sink: &NodeReporter) {
 }
 
 /// Makes all sizes. `false`: the file was removed in the meantime.
-fn make(job: &Job) -> Result<bool, String> {
+fn make(job: &Job, folders: &[PathBuf]) -> Result<bool, String> {
     let picture = decode(&job.keyframe)?;
     let time = job.keyframe.unit.timestamp_90k;
     let mut jpeg = Vec::new();
@@ -87,7 +87,7 @@ fn make(job: &Job) -> Result<bool, String> {
         let spec = spec(size, width, height);
         let plan = spec.settings.plan(width, height).map_err(text)?;
         FrameRenderer::new(spec).encode(&picture, &plan, &mut jpeg)?;
-        if !write_preview(&job.clip, size, time, &jpeg).map_err(text)? {
+        if !write_preview(folders, &job.clip, size, time, &jpeg).map_err(text)? {
             return Ok(false);
         }
     }
@@ -173,7 +173,7 @@ mod tests {
         }
         drop(sender);
         let (sink, counters) = sink();
-        run(&jobs, &sink);
+        run(&jobs, &sink, &[]);
         let previews = counters.snapshot().recordings["video"].previews;
         assert_eq!((previews.made, previews.failed, previews.skipped), (0, 2, 0));
     }

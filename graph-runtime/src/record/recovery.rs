@@ -31,8 +31,8 @@ impl RecoveredClips {
 }
 
 /// Finishes the clips of one sink below a directory.
-pub(super) fn recover_own(directory: &Path, owner_id: &str) -> Vec<ClipReport> {
-    finished(recover_owned_by(directory, owner_id)).unwrap_or_default()
+pub(super) fn recover_own(folders: &[PathBuf], directory: &Path, owner_id: &str) -> Vec<ClipReport> {
+    finished(recover_owned_by(folders, directory, owner_id)).unwrap_or_default()
 }
 
 /// The clips that were finished; failures are logged. `None`: the directory could not be read.

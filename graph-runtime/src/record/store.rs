@@ -61,7 +61,7 @@ impl RecordingFolders {
         &self.root
     }
 
-    fn boundaries(&self) -> Vec<PathBuf> {
+    pub(super) fn boundaries(&self) -> Vec<PathBuf> {
         std::iter::once(&self.root)
             .chain(&self.allowed)
             .cloned()

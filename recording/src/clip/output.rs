@@ -52,7 +52,10 @@ pub(super) fn create_file(
             numbered(wanted, number)
         };
         let part = unfinished(&path);
-        let taken = |path: &Path| path.try_exists().map_err(|cause| failed(path, cause));
+        let taken = |path: &Path| {
+            let found = boundaries.kind(path).map_err(|cause| failed(path, cause));
+            found.map(|kind| kind.is_some())
+        };
         if taken(&path)? || taken(&sidecar_path(&path))? {
             continue;
         }

@@ -248,7 +248,7 @@ fn a_recording_that_ends_at_any_byte_is_recovered_up_to_its_last_whole_fragment(
             std::fs::write(&part, &whole[..cut]).unwrap();
             let recovery = match owner {
                 None => recover(directory.path()).unwrap(),
-                Some(owner) => recover_owned_by(directory.path(), owner).unwrap(),
+                Some(owner) => recover_owned_by(&[], directory.path(), owner).unwrap(),
             };
             let context = format!("{owner:?}, cut at {cut} of {boxes:?}: {recovery:?}");
             assert!(

@@ -8,6 +8,8 @@ mod clips;
 mod faults;
 mod kill;
 mod limits;
+mod links;
+mod planted;
 mod previews;
 mod recorder;
 mod segments;

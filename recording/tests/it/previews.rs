@@ -36,7 +36,7 @@ fn put_previews(report: &ClipReport) {
     let keyframe = report.newest_keyframe.as_ref().unwrap();
     for size in PreviewSize::ALL {
         let time = keyframe.unit.timestamp_90k;
-        assert!(write_preview(&report.path, size, time, JPEG).unwrap());
+        assert!(write_preview(&[], &report.path, size, time, JPEG).unwrap());
     }
 }
 
