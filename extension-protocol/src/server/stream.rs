@@ -68,11 +68,19 @@ pub(super) async fn run<E: Extension>(
     };
     accepted();
     count(&counters.sessions_opened);
-    let result = stream
+    let _closed = CountClosed(counters);
+    stream
         .serve(state, &mut inbound, &outgoing, session.as_mut())
-        .await;
-    count(&counters.sessions_closed);
-    result
+        .await
+}
+
+/// Counts a stream as closed, also when its extension panics.
+struct CountClosed<'a>(&'a Counters);
+
+impl Drop for CountClosed<'_> {
+    fn drop(&mut self) {
+        count(&self.0.sessions_closed);
+    }
 }
 
 /// `None` if the client closed the stream without a message.

@@ -372,6 +372,8 @@ async fn an_extension_that_panics_ends_its_stream_and_no_other() {
         panic!("no status")
     };
     assert_eq!(status.code, GrpcCode::Internal);
+    let stats = host.stats.read();
+    assert_eq!((stats.sessions_opened, stats.sessions_closed), (1, 1));
     exchange(&shared_memory(&host.url, small_format()), 5).await;
 }
 

@@ -136,7 +136,10 @@ impl CameraTask {
         loop {
             let error = match self.attempt().await? {
                 Ok(session) => {
-                    let error = self.play(session).await?;
+                    let error = match contain(self.play(session)).await {
+                        Ok(played) => played?,
+                        Err(message) => self.internal(message),
+                    };
                     self.shared.update(|s| s.counters.lost_sessions += 1);
                     error
                 }
@@ -273,7 +276,7 @@ impl CameraTask {
             let stalls_at = self.deadline();
             let looks_at = [diagnosis.map(|(_, at)| at), falls_back_at];
             let deadline = looks_at.into_iter().flatten().fold(stalls_at, Instant::min);
-            let next = timeout_at(deadline, contain(session.next()));
+            let next = timeout_at(deadline, session.next());
             let item = match self.until_stopped(next).await? {
                 Err(_elapsed) if Instant::now() < stalls_at => continue,
                 Err(_elapsed) => {
@@ -281,14 +284,13 @@ impl CameraTask {
                     self.transport.silent();
                     return Ok(error);
                 }
-                Ok(Err(message)) => return Ok(self.internal(message)),
-                Ok(Ok(None)) => {
+                Ok(None) => {
                     return Ok(CameraError::Closed {
                         url: self.options.url.clone(),
                     });
                 }
-                Ok(Ok(Some(Err(error)))) => return Ok(error),
-                Ok(Ok(Some(Ok(item)))) => item,
+                Ok(Some(Err(error))) => return Ok(error),
+                Ok(Some(Ok(item))) => item,
             };
             let damaged_now = session.damaged();
             if damaged_now != damaged {
