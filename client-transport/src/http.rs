@@ -11,6 +11,8 @@
 mod auth;
 mod connection;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod origin;
 mod read_after_close;
 

@@ -37,6 +37,15 @@
 
 mod certificate;
 mod error;
+/// What the fuzz targets run.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    /// A server's bytes to the client.
+    pub async fn responses(bytes: &[u8]) {
+        crate::http::fuzzing::responses(bytes).await;
+    }
+}
 #[cfg(feature = "http")]
 pub mod http;
 mod roots;

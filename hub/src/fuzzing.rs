@@ -8,12 +8,12 @@ use crate::connection_string::ConnectionString;
 use crate::dialect::{Dialect, PlainDialect, PlainOptions};
 use crate::identity::Identity;
 use crate::mqtt::{Incoming, MqttVersion, decode};
-use crate::outbox::record;
+use crate::outbox::{fuzz_files, record};
 use crate::properties::{decode_bag, encode_bag};
 use crate::topic;
 use crate::twin::{Twin, TwinRequest};
 
-/// Packets, topics, property bags, connection strings, records.
+/// Packets, topics, property bags, connection strings, records and files of the outbox.
 pub fn messages(bytes: &[u8]) {
     let mut plain = PlainDialect::new(PlainOptions::new("m"));
     for version in [MqttVersion::V3_1_1, MqttVersion::V5] {
@@ -25,6 +25,7 @@ pub fn messages(bytes: &[u8]) {
         }
     }
     let _ = record::decode(bytes);
+    fuzz_files(bytes);
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
@@ -103,6 +104,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_corpus_of_messages_is_read() {
+        let seeds = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/messages")).unwrap();
+        let count = seeds
+            .map(|seed| messages(&std::fs::read(seed.unwrap().path()).unwrap()))
+            .count();
+        assert!(count > 0);
+    }
 
     proptest! {
         #[test]

@@ -20,6 +20,19 @@ use worker::Worker;
 
 use crate::message::{OutputMessage, OutputMessageError};
 
+/// The files of an outbox, as a crash or another program leaves them.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz_files(bytes: &[u8]) {
+    for first in [0, u64::MAX - 1] {
+        let (whole, next) = segment::scan(bytes, first);
+        assert!(whole <= bytes.len() && next >= first);
+    }
+    let now = clock::Now::read();
+    let mut steps = clock::ClockSteps::default();
+    steps.resume(Some(bytes), now, None, 0, 10);
+    let _ = steps.age_ms(5, 0, now);
+}
+
 /// How much an outbox keeps.
 ///
 /// ```

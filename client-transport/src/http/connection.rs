@@ -222,6 +222,21 @@ impl HttpConnection {
         Ok(open)
     }
 
+    /// Exchanges over this stream, until it ends.
+    #[cfg(any(test, fuzzing))]
+    pub(super) async fn open_over<S>(&mut self, stream: S) -> Result<(), HttpTransportError>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.open = Some(self.handshake(stream, None).await?);
+        Ok(())
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn is_open(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| !open.sender.is_closed())
+    }
+
     async fn connect_at_leisure(&self) -> Result<Open, HttpTransportError> {
         if let Some(path) = self.origin.socket() {
             return self.connect_unix(path).await;

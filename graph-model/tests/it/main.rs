@@ -1,6 +1,7 @@
 //! Whole documents, whole lives of instances. One binary, so that there is one link.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
+mod corpus;
 mod custom;
 mod deployment;
 mod diagnostics;

@@ -160,11 +160,11 @@ pub(super) fn scan(raw: &[u8], first: u64) -> (usize, u64) {
     }
     let (mut at, mut next) = (MAGIC.len(), first);
     while let Some((stored, length)) = raw.get(at..).and_then(decode) {
-        if stored.sequence != next {
+        let Some(after) = next.checked_add(1).filter(|_| stored.sequence == next) else {
             break;
-        }
+        };
         at += length;
-        next += 1;
+        next = after;
     }
     (at, next)
 }
