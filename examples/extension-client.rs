@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 use lva_examples::frames::{FormatFlag, FrameForm, FrameMaker, ScaleFlag};
 use lva_examples::round_trips::RoundTrips;
 use lva_examples::source::Source;
-use lva_examples::{parse_credentials, progress};
+use lva_examples::{parse_credentials, progress, read_credentials};
 use lva_extension_protocol::client::{
     Answer, Answers, ClientOptions, FrameSender, NoSlot, SeparateResults, SessionEvent, Transfer, connect,
 };
@@ -68,9 +68,12 @@ struct Args {
     /// Send exactly this many frames; a file restarts at its end. Default: a file once, a camera until Ctrl-C.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     frames: Option<u64>,
-    /// User name and password of the extension.
+    /// User name and password of the extension. Other users of the machine can see them in its list of processes.
     #[arg(long, value_parser = parse_credentials, value_name = "USER:PASSWORD")]
     auth: Option<Credentials>,
+    /// File with USER:PASSWORD, instead of --auth.
+    #[arg(long, value_parser = read_credentials, value_name = "FILE", conflicts_with = "auth")]
+    auth_file: Option<Credentials>,
     /// Configuration for the extension, like `extensionConfiguration` in a topology.
     #[arg(long)]
     configuration: Option<String>,
@@ -154,7 +157,7 @@ fn options(args: &Args, form: &FrameForm) -> anyhow::Result<ClientOptions> {
     if args.mode == Mode::SharedMemory {
         options = options.with_transfer(Transfer::SharedMemory(SharedMemoryOptions::default()));
     }
-    if let Some(credentials) = &args.auth {
+    if let Some(credentials) = args.auth.as_ref().or(args.auth_file.as_ref()) {
         options = options.with_credentials(credentials.clone());
     }
     if let Some(text) = &args.configuration {

@@ -3,13 +3,15 @@
 use clap::Parser;
 use lva_edge_module::analysis::{AnalysisArgs, AnalysisServer};
 use lva_edge_module::flags::Verbosity;
+use lva_edge_module::service::Signals;
 
 /// Serve spatial analysis to media graphs over gRPC, with frames in shared memory or in the messages, and over HTTP.
 ///
 /// The flags are those of lva-edge spatial-analysis, whose --help explains them. This program is the shortest one around the
 /// same server: change it to host detectors or operations of yours.
 ///
-/// Counts are logged on standard error once a minute. Ctrl-C answers the frames in progress and ends the program.
+/// Counts are logged on standard error once a minute. Ctrl-C or SIGTERM answers the frames in progress, removes the sockets and
+/// ends the program.
 ///
 /// Example: extension-server --port 50051 --config examples/media/plaza.json
 #[derive(Parser)]
@@ -28,9 +30,10 @@ async fn main() -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .with_env_filter(args.verbosity.filter().unwrap_or("info"))
         .init();
+    let mut signals = Signals::listen()?;
     let mut server = AnalysisServer::start(&args.server).await?;
     tokio::select! {
-        pressed = tokio::signal::ctrl_c() => pressed?,
+        () = signals.received() => {}
         failure = server.failed() => return Err(failure.into()),
     }
     Ok(server.stop().await?)

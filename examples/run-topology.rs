@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Parser;
+use lva_edge_module::service::Signals;
 use lva_examples::demo::{Lines, Printer, Witness};
 use lva_examples::simulate::Simulation;
 use lva_examples::topology_run::{
@@ -19,7 +20,6 @@ use lva_graph_model::{Family, Topology};
 use lva_graph_runtime::{HubMessage, InstanceStats, MessageSink, Module, RuntimeOptions};
 use lva_inference_schema::{ProductFamily, default_topic};
 use lva_spatial_analysis::{Detectors, Operation};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Time between progress reports on standard error.
 const PROGRESS: Duration = Duration::from_secs(10);
@@ -116,7 +116,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         .with_writer(std::io::stderr)
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
         .init();
-    let mut stop = Stop::listen()?;
+    let mut stop = Signals::listen().context("cannot listen for Ctrl-C")?;
     // From here on, there is always a last line.
     let lines = Lines::default();
     let mut summary = Summary {
@@ -152,7 +152,7 @@ async fn run(
     args: &Args,
     topology: &Topology,
     lines: &Lines,
-    stop: &mut Stop,
+    stop: &mut Signals,
     summary: &mut Summary,
 ) -> anyhow::Result<()> {
     if !args.simulate {
@@ -160,7 +160,7 @@ async fn run(
     }
     let simulation = tokio::select! {
         simulation = simulate(args) => simulation?,
-        () = stop.requested() => bail!("stopped before the simulation had started"),
+        () = stop.received() => bail!("stopped before the simulation had started"),
     };
     eprintln!("{}", simulation.describe());
     let played = match simulation.bind(topology) {
@@ -176,7 +176,7 @@ async fn play(
     args: &Args,
     topology: &Topology,
     lines: &Lines,
-    stop: &mut Stop,
+    stop: &mut Signals,
     summary: &mut Summary,
 ) -> anyhow::Result<()> {
     let values: BTreeMap<String, String> = args.parameters.iter().cloned().collect();
@@ -212,7 +212,7 @@ async fn play(
     };
     let played = tokio::select! {
         played = running => played,
-        () = stop.requested() => Ok(()),
+        () = stop.received() => Ok(()),
     };
     let ending = async {
         let stopped = match active.get() {
@@ -224,7 +224,7 @@ async fn play(
     };
     let ended = tokio::select! {
         ended = ending => ended,
-        () = stop.requested() => Err(anyhow::anyhow!("stopped before the recordings were complete")),
+        () = stop.received() => Err(anyhow::anyhow!("stopped before the recordings were complete")),
     };
     summary.outcome.stats = module.stats(INSTANCE).unwrap_or_default();
     summary.outcome.recordings = recorded(&summary.outcome.stats);
@@ -286,27 +286,4 @@ fn progress_line(stats: &InstanceStats) -> String {
         "{} pictures, {answered} answers, {events} events, {} recorded files, {dropped} dropped",
         stats.received, stats.clips
     )
-}
-
-/// Ctrl-C and SIGTERM.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Stop {
-    fn listen() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("cannot listen for Ctrl-C");
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-        })
-    }
-
-    async fn requested(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::Parser;
+use lva_edge_module::service::Signals;
 use lva_examples::demo::{Printer, Truth, Witness, summary};
 use lva_examples::picture::draw_moments;
 use lva_examples::tutorial::{Camera, Extension, PASSWORD, Tutorial, USER, first_session};
@@ -157,8 +158,9 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits for the end of the time, Ctrl-C, Enter in a terminal, or the end of the extension.
+/// Waits for the end of the time, Ctrl-C or SIGTERM, Enter in a terminal, or the end of the extension.
 async fn wait(args: &Args, witness: &Witness, extension: &mut Extension) -> anyhow::Result<()> {
+    let mut signals = Signals::listen().context("cannot listen for Ctrl-C")?;
     let time = async {
         first_session(witness, FIRST_SESSION).await?;
         match args.seconds {
@@ -177,7 +179,7 @@ async fn wait(args: &Args, witness: &Witness, extension: &mut Extension) -> anyh
     tokio::select! {
         time = time => time,
         () = enter => Ok(()),
-        pressed = tokio::signal::ctrl_c() => pressed.context("cannot listen for Ctrl-C"),
+        () = signals.received() => Ok(()),
         why = extension.ended() => Err(why),
     }
 }

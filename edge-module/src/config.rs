@@ -303,7 +303,11 @@ impl Config {
             path: path.to_owned(),
             cause,
         })?;
-        let config: Self = toml_edit::de::from_str(&text).map_err(|error| ConfigError::Syntax {
+        Self::parse(&text, path)
+    }
+
+    pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let config: Self = toml_edit::de::from_str(text).map_err(|error| ConfigError::Syntax {
             path: path.to_owned(),
             message: error.to_string(),
         })?;
@@ -448,6 +452,14 @@ mod tests {
                     "{section}.{key} is not documented"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn it_listens_on_loopback_by_default() {
+        let config = Config::default();
+        for address in [config.http_address(), config.metrics_address()] {
+            assert!(address.unwrap().unwrap().ip().is_loopback());
         }
     }
 

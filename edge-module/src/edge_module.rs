@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::{Config, ConfigError, HttpConfig, MetricsConfig};
 use crate::data::{DataDirectory, DataError};
+use crate::descriptors::{Descriptors, OF_AN_INSTANCE};
 use crate::events::Delivery;
 use crate::http::{
     self, Access, AccessKey, AccessKeyError, BoundListener, ListenError, Listener, ListenerOptions,
@@ -143,6 +144,7 @@ impl EdgeModuleBuilder {
             identity.device = own.device_id().to_owned();
             identity.module = own.module_id().unwrap_or(&identity.module).to_owned();
         }
+        let descriptors = Descriptors::raised();
         let data = Arc::new(DataDirectory::open(&config.module.data)?);
         let token = Token::of(&data)?;
         let key = access_key(&config.http)?;
@@ -181,6 +183,13 @@ impl EdgeModuleBuilder {
                 return Err(error.into());
             }
         };
+        let (instances, callers) = (restored.instances().len(), config.http.max_connections);
+        descriptors.check(
+            (instances as u64)
+                .saturating_mul(OF_AN_INSTANCE)
+                .saturating_add(callers as u64),
+            &format!("{instances} instances and {callers} connections of callers"),
+        );
         twin.run(restored.clone());
         let methods = Methods::new(restored, data, settings);
         let hub = connecting.map(|connecting| connecting.run(&methods));

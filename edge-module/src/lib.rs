@@ -5,9 +5,13 @@
 pub mod analysis;
 mod config;
 mod data;
+mod descriptors;
 mod edge_module;
 pub mod events;
 pub mod flags;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 mod hub;
 mod hub_stats;

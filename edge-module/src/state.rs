@@ -82,7 +82,7 @@ pub(crate) fn save(data: &DataDirectory, registry: Value) -> Result<(), DataErro
     data.replace(FILE, &content)
 }
 
-fn read(content: &[u8]) -> Result<Value, String> {
+pub(crate) fn read(content: &[u8]) -> Result<Value, String> {
     let saved: Saved = serde_json::from_slice(content).map_err(|error| error.to_string())?;
     if saved.schema != SCHEMA {
         let schema = saved.schema;

@@ -28,7 +28,7 @@ mod video;
 pub use detect_one::detect_one;
 pub use load_detector::load_detector;
 pub use lva_edge_module::analysis::ModelArgs;
-pub use lva_edge_module::flags::{parse_credentials, parse_size};
+pub use lva_edge_module::flags::{parse_credentials, parse_size, read_credentials};
 pub use motion_score::MotionScore;
 pub use progress::progress;
 pub use units::UnitReader;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
+use lva_edge_module::service::Signals;
 use lva_graph_model::Topology;
 use lva_graph_runtime::Module;
 use serde_json::Value;
@@ -27,7 +28,7 @@ pub async fn camera(address: Option<&str>) -> anyhow::Result<Camera> {
 }
 
 /// Runs a topology with the parameters `rtspUrl`, `rtspUserName` and `rtspPassword` for a number of seconds or until
-/// Ctrl-C. Recordings are complete when it returns.
+/// Ctrl-C or SIGTERM. Recordings are complete when it returns.
 ///
 /// # Errors
 ///
@@ -41,6 +42,7 @@ pub async fn play(
     let topology = Topology::from_value(topology)?.with_custom_types(module.custom_types().clone());
     let values: BTreeMap<String, String> = camera.parameters().into();
     let (instance, _) = instance_of(&topology, &values)?;
+    let mut signals = Signals::listen().context("cannot listen for Ctrl-C")?;
     activate(module, &topology, &instance).await?;
     let time = async {
         match seconds {
@@ -51,7 +53,7 @@ pub async fn play(
     };
     let waited = tokio::select! {
         waited = time => waited,
-        pressed = tokio::signal::ctrl_c() => pressed.context("cannot listen for Ctrl-C"),
+        () = signals.received() => Ok(()),
     };
     let stopped = deactivate(module, &topology).await;
     module.shutdown().await;

@@ -111,9 +111,18 @@ mod tests {
         args: AnalysisArgs,
     }
 
-    fn tracker(flags: &[&str]) -> TrackerOptions {
+    fn args(flags: &[&str]) -> AnalysisArgs {
         let given = ["server"].iter().chain(flags);
-        Flags::try_parse_from(given).unwrap().args.options().tracker()
+        Flags::try_parse_from(given).unwrap().args
+    }
+
+    fn tracker(flags: &[&str]) -> TrackerOptions {
+        args(flags).options().tracker()
+    }
+
+    #[test]
+    fn it_listens_on_loopback_by_default() {
+        assert!(args(&[]).bind.is_loopback());
     }
 
     #[test]

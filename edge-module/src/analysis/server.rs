@@ -23,6 +23,7 @@ use super::metrics;
 use super::model::ModelArgsError;
 use super::operations::OperationSet;
 use crate::data::DataError;
+use crate::descriptors::Descriptors;
 use crate::http::ListenError;
 use crate::hub::HubError;
 use crate::hub_stats::HubStats;
@@ -152,6 +153,7 @@ impl AnalysisServer {
         prepared: Prepared,
         health: Health,
     ) -> Result<Self, AnalysisServerError> {
+        let (descriptors, mut needed) = (Descriptors::raised(), 0_u64);
         let operations = prepared.operations;
         for (name, operation) in operations.of_file() {
             health.created(name, operation);
@@ -185,6 +187,7 @@ impl AnalysisServer {
             if let Some(credentials) = args.credentials() {
                 options = options.with_credentials(credentials.clone());
             }
+            needed = needed.saturating_add(options.most_descriptors());
             let grpc = ExtensionServer::new(Arc::clone(&extension)).with_options(options);
             let listening = grpc.listen(address).await.map_err(AnalysisServerError::Listen)?;
             server.counts.grpc.push(listening.stats());
@@ -197,6 +200,7 @@ impl AnalysisServer {
             if let Some(credentials) = args.credentials() {
                 options = options.with_credentials(credentials.clone());
             }
+            needed = needed.saturating_add(options.most_descriptors());
             let http = HttpExtensionServer::new(extension).with_options(options);
             let listening = http.listen((args.bind, port).into()).await;
             let listening = listening.map_err(AnalysisServerError::Listen)?;
@@ -208,6 +212,7 @@ impl AnalysisServer {
                 Ok(())
             });
         }
+        descriptors.check(needed, "the connections and streams of clients");
         for url in &server.urls {
             tracing::info!("listening: {url}");
         }

@@ -98,7 +98,7 @@ impl Settings {
         Self::parse(text, path)
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self, SettingsError> {
+    pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, SettingsError> {
         // Nowhere in these settings is such a quote right, so also in a string it is a mistake.
         if let Some((line, column, found)) = typographic_quote(text) {
             return Err(SettingsError::TypographicQuote {

@@ -25,6 +25,7 @@ mod plain_broker;
 mod process;
 mod program;
 mod promises;
+mod requests;
 mod restart;
 #[cfg(feature = "simulator")]
 mod simulator;

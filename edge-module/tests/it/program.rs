@@ -1,6 +1,7 @@
 //! The program `lva-edge`, killed and stopped.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -9,7 +10,7 @@ use serde_json::json;
 
 use crate::edge_hub::Authority;
 use crate::ended::run;
-use crate::support::{Client, Program, activated, named, state_of, topology};
+use crate::support::{Client, PROGRAM, Program, activated, named, state_of, topology};
 
 #[tokio::test]
 async fn after_kill_9_everything_that_ran_runs_and_sigterm_ends_cleanly() {
@@ -65,6 +66,39 @@ async fn a_limit_on_the_size_of_files_is_an_error_and_does_not_end_the_program()
     program.limit_files(None);
     program.signal(Signal::TERM);
     assert_eq!(program.wait(), Some(0));
+}
+
+/// `lva-edge module` from a shell that sets this limit first.
+fn with_open_files(limit: &str, directory: &Path) -> Program {
+    let mut shell = Command::new("sh");
+    let line = format!("ulimit {limit} && exec \"$0\" \"$@\"");
+    shell.args(["-c", line.as_str(), PROGRAM]);
+    Program::run(shell, "127.0.0.1:0", directory, &[], None)
+}
+
+#[test]
+fn the_limit_on_open_files_is_raised_and_told_where_it_is_too_small() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut raised = with_open_files("-S -n 128", directory.path());
+    let limits = raised.limits();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap();
+    let numbers: Vec<_> = line.split_whitespace().skip(3).take(2).collect();
+    assert!(numbers[0] == numbers[1] && numbers[0] != "128", "{line}");
+    assert!(!raised.log().contains("LimitNOFILE="), "{}", raised.log());
+    raised.signal(Signal::TERM);
+    assert_eq!(raised.wait(), Some(0));
+    // 256 connections of callers are allowed by default.
+    let few = with_open_files("-n 200", directory.path());
+    let told =
+        "this program may have 200 files open, and 0 instances and 256 connections of callers may take 320";
+    assert!(
+        few.log().contains(told) && few.log().contains("LimitNOFILE="),
+        "{}",
+        few.log()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -127,6 +127,11 @@ impl Program {
         kill_process(pid, signal).unwrap();
     }
 
+    /// What the system lets it use.
+    pub(crate) fn limits(&self) -> String {
+        std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap()
+    }
+
     /// Limits the size of its files.
     pub(crate) fn limit_files(&self, bytes: Option<u64>) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());

@@ -12,6 +12,7 @@ use lva_extension_protocol::FrameEncoding;
 use lva_extension_protocol::http::{HttpClient, HttpClientOptions, HttpCredentials};
 use lva_inference::{BoundingBox, Detection};
 use lva_sample_world::{ClipTruth, World, WorldOptions};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// Reached only by a test that fails.
@@ -310,4 +311,16 @@ fn failures_are_reported_and_set_the_exit_status() {
         "{}",
         stderr(&usage)
     );
+}
+
+#[test]
+fn sigterm_ends_the_server_cleanly_and_removes_its_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("analysis.sock");
+    let mut server = Server::start(&["--unix", socket.to_str().unwrap()], 1);
+    assert!(socket.exists());
+    let pid = Pid::from_raw(i32::try_from(server.child.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    assert!(!socket.exists());
 }

@@ -84,4 +84,9 @@ impl ServerOptions {
         /// Directory of the clients' shared memory. Default `/dev/shm`.
         with_shared_memory_directory(directory: impl Into<PathBuf>) directory = directory.into();
     }
+
+    /// Descriptors that clients may take at a time: one each connection, and one each stream with shared memory.
+    pub fn most_descriptors(&self) -> u64 {
+        (self.max_connections as u64).saturating_add(self.max_sessions as u64)
+    }
 }

@@ -274,7 +274,26 @@ fn is_video(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn it_listens_on_loopback_by_default() {
+        assert!(
+            Flags::try_parse_from(["simulator"])
+                .unwrap()
+                .args
+                .bind
+                .is_loopback()
+        );
+    }
 
     #[test]
     fn videos_below_the_directory_are_found_by_their_paths() {

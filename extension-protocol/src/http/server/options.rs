@@ -72,4 +72,9 @@ impl HttpServerOptions {
         /// How long a shutdown waits for pictures in progress. Default 10 s.
         with_shutdown_grace(grace: Duration) shutdown_grace = grace;
     }
+
+    /// Descriptors that clients may take at a time: one each connection.
+    pub fn most_descriptors(&self) -> u64 {
+        self.max_connections as u64
+    }
 }
