@@ -6,7 +6,7 @@ SLICE ?= 1/1
 # Of each fuzz target: make fuzz MINUTES=10
 MINUTES ?= 1
 
-.PHONY: help demo demo-module fuzz onnxruntime test test-topologies test-cycles packages lint format doc readme snippets crates bench
+.PHONY: help demo demo-module fuzz onnxruntime test test-topologies test-cycles packages lint format doc readme snippets crates bench sbom
 
 help: ## show this help
 	@echo 'Live Video Analytics in Rust'
@@ -71,3 +71,6 @@ crates: ## package every crate, build the packages by themselves, run the exampl
 
 bench: packages ## the picture path beside ffmpeg, GStreamer and OpenCV: CPU time, ratios, PSNR (minutes)
 	scripts/bench.sh
+
+sbom: ## the crates that lva-edge is built of, with versions and licences, as CycloneDX in target/sbom; with cargo-cyclonedx
+	@scripts/sbom.sh

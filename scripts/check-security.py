@@ -3,6 +3,8 @@
 
 Each row of a table under "Promises, and their tests" ends in a cell of tests, `FILE::TEST` or `FILE` alone, in backquotes. The file
 exists, and has a function of that name below an attribute of a test or in a `proptest!` block.
+
+What "The code" says of unsafe code, build scripts and fuzz targets is compared with the code.
 """
 
 import pathlib
@@ -11,6 +13,13 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TEST = re.compile(r"`([^`]+)`")
+# The modules of published crates that may have unsafe code. All other crates forbid it.
+UNSAFE = {
+    "extension-protocol/src/shared_memory/mapping.rs",
+    "framing/src/hardware.rs",
+    "framing/src/render.rs",
+    "recording/src/parameters.rs",
+}
 
 
 def fault_of(reference):
@@ -24,6 +33,26 @@ def fault_of(reference):
     if test and not re.search(rf"\bfn {re.escape(test)}\b", text):
         return f"{name} has no test {test}"
     return None
+
+
+def code_faults():
+    allowed = {name.split("/")[0] for name in UNSAFE}
+    for manifest in sorted(ROOT.glob("*/Cargo.toml")):
+        crate = manifest.parent
+        if "publish = false" in manifest.read_text():
+            continue
+        if (crate / "build.rs").exists():
+            yield f"{crate.name} has a build script"
+        if crate.name not in allowed and "#![forbid(unsafe_code)]" not in (crate / "src/lib.rs").read_text():
+            yield f"{crate.name}/src/lib.rs does not forbid unsafe code"
+        for source in sorted((crate / "src").rglob("*.rs")):
+            name = str(source.relative_to(ROOT))
+            if "allow(unsafe_code)" in source.read_text() and name not in UNSAFE:
+                yield f"{name} allows unsafe code"
+    for target in sorted(ROOT.glob("*/fuzz/fuzz_targets/*.rs")):
+        manifest = target.parent.parent / "Cargo.toml"
+        if f'path = "fuzz_targets/{target.name}"' not in manifest.read_text():
+            yield f"{manifest.relative_to(ROOT)} does not build {target.name}"
 
 
 def main():
@@ -41,6 +70,7 @@ def main():
             tests.add(reference)
             if fault := fault_of(reference):
                 faults.append(f"{promise[:70]}: {fault}")
+    faults.extend(code_faults())
     if not rows:
         faults.append("SECURITY.md has no table of promises")
     for fault in faults:
