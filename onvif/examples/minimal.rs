@@ -1,4 +1,4 @@
-//! Finds the cameras of the network, or asks one for the addresses of its streams.
+//! Finds the cameras of the network, or asks one for its streams: which to record, and which to analyse.
 //!
 //! `cargo run -p lva-onvif --example onvif-minimal`
 //! `cargo run -p lva-onvif --example onvif-minimal -- http://192.168.1.20 operator secret`
@@ -26,9 +26,13 @@ async fn main() -> anyhow::Result<()> {
                 [user, password] => device = device.with_password(user, password),
                 _ => bail!("usage: onvif-minimal [http://HOST[:PORT][/PATH] [USER PASSWORD]]"),
             }
-            for profile in describe(device, options).await?.profiles {
-                let uri = profile.stream_uri.as_deref().unwrap_or("no stream address");
-                println!("{}: {uri}", profile.name);
+            let device = describe(device, options).await?;
+            for profile in &device.profiles {
+                println!("{profile}");
+            }
+            for (stream, purpose) in [(device.main_stream(), "record"), (device.sub_stream(), "analyse")] {
+                let uri = stream.and_then(|profile| profile.stream_uri.as_deref());
+                println!("to {purpose}: {}", uri.unwrap_or("no such stream"));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What devices report of themselves. Values that are missing or absurd are `None` or empty.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Most devices that one discovery returns.
@@ -29,6 +30,49 @@ pub struct DeviceDescription {
     pub name_servers: Option<NameServers>,
     /// What it streams. Empty for a device without the media service of version 1.
     pub profiles: Vec<Profile>,
+}
+
+/// Pictures of at least this height are large enough to find people in, as long as they fill a tenth of it.
+const ENOUGH_HEIGHT: u32 = 360;
+
+impl DeviceDescription {
+    /// The stream to record: that with the most pixels, of those whose address and size are known.
+    pub fn main_stream(&self) -> Option<&Profile> {
+        first_largest(self.sized_streams()).map(|(profile, ..)| profile)
+    }
+
+    /// The stream to analyse while the main one is recorded: that with the fewest pixels of at least 360 rows, or else the
+    /// largest below the main one. `None` where no stream is smaller than that one.
+    pub fn sub_stream(&self) -> Option<&Profile> {
+        let (_, most, _) = first_largest(self.sized_streams())?;
+        let smaller = || self.sized_streams().filter(|(_, pixels, _)| *pixels < most);
+        let enough = smaller().filter(|(_, _, height)| *height >= ENOUGH_HEIGHT);
+        let chosen = enough.min_by_key(|(_, pixels, _)| *pixels);
+        chosen
+            .or_else(|| first_largest(smaller()))
+            .map(|(profile, ..)| profile)
+    }
+
+    /// Profiles with an address and a size.
+    fn sized_streams(&self) -> impl Iterator<Item = SizedProfile<'_>> {
+        let streams = self
+            .profiles
+            .iter()
+            .filter(|profile| profile.stream_uri.is_some());
+        streams.filter_map(|profile| {
+            let encoder = profile.encoder.as_ref()?;
+            let (width, height) = encoder.resolution?;
+            let decodable = encoder.encoding != VideoEncoding::Mpeg4;
+            decodable.then(|| (profile, u64::from(width) * u64::from(height), height))
+        })
+    }
+}
+
+/// A profile, its pixels and rows.
+type SizedProfile<'a> = (&'a Profile, u64, u32);
+
+fn first_largest<'a>(streams: impl Iterator<Item = SizedProfile<'a>>) -> Option<SizedProfile<'a>> {
+    streams.reduce(|best, next| if next.1 > best.1 { next } else { best })
 }
 
 /// A host name.
@@ -113,4 +157,113 @@ pub struct RateLimits {
     pub frames_per_second: Option<f64>,
     /// Whether the device keeps the frame rate even at the cost of quality.
     pub guaranteed_frame_rate: Option<bool>,
+}
+
+/// `Sub: 640x360 H264, at most 15 frames a second, rtsp://192.168.1.20/sub`
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.name)?;
+        match &self.encoder {
+            None => f.write_str(" no video")?,
+            Some(encoder) => {
+                if let Some((width, height)) = encoder.resolution {
+                    write!(f, " {width}x{height}")?;
+                }
+                write!(f, " {}", encoder.encoding)?;
+                if let Some(rate) = encoder.rate.and_then(|rate| rate.frames_per_second) {
+                    write!(f, ", at most {rate} frames a second")?;
+                }
+            }
+        }
+        write!(
+            f,
+            ", {}",
+            self.stream_uri.as_deref().unwrap_or("no stream address")
+        )
+    }
+}
+
+impl fmt::Display for VideoEncoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Jpeg => "JPEG",
+            Self::H264 => "H264",
+            Self::Mpeg4 => "MPEG4",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile(name: &str, size: Option<(u32, u32)>, encoding: VideoEncoding) -> Profile {
+        Profile {
+            name: name.to_owned(),
+            stream_uri: Some(format!("rtsp://camera/{name}")),
+            encoder: Some(VideoEncoder {
+                encoding,
+                quality: None,
+                resolution: size,
+                rate: Some(RateLimits {
+                    frames_per_second: Some(15.0),
+                    ..RateLimits::default()
+                }),
+                gov_length: None,
+                codec_profile: None,
+            }),
+        }
+    }
+
+    /// Names of the main stream and the sub-stream.
+    fn chosen(profiles: Vec<Profile>) -> [Option<String>; 2] {
+        let device = DeviceDescription {
+            profiles,
+            ..DeviceDescription::default()
+        };
+        [device.main_stream(), device.sub_stream()].map(|found| found.map(|profile| profile.name.clone()))
+    }
+
+    #[test]
+    fn the_largest_stream_is_recorded_and_the_smallest_that_is_large_enough_analysed() {
+        use VideoEncoding::{H264, Jpeg, Mpeg4};
+        let of = |name, width, height| profile(name, Some((width, height)), H264);
+        let four = vec![
+            of("third", 352, 240),
+            of("sub", 640, 360),
+            of("main", 2560, 1440),
+            of("second", 1280, 720),
+        ];
+        assert_eq!(chosen(four), [Some("main".into()), Some("sub".into())]);
+        let small = vec![of("a", 1920, 1080), of("b", 320, 240), of("c", 176, 144)];
+        assert_eq!(chosen(small), [Some("a".into()), Some("b".into())]);
+        let mut unreachable = of("sub", 640, 360);
+        unreachable.stream_uri = None;
+        let odd = vec![
+            unreachable,
+            profile("still", Some((640, 480)), Jpeg),
+            profile("old", Some((640, 400)), Mpeg4),
+            profile("unknown", None, H264),
+            of("main", 1920, 1080),
+            of("copy", 1920, 1080),
+        ];
+        assert_eq!(chosen(odd)[1], Some("still".into()));
+        assert_eq!(chosen(vec![of("only", 1920, 1080)])[1], None);
+        assert_eq!(chosen(Vec::new()), [None, None]);
+    }
+
+    #[test]
+    fn a_profile_is_shown_with_its_size_and_address() {
+        let shown = profile("Sub", Some((640, 360)), VideoEncoding::H264).to_string();
+        assert_eq!(
+            shown,
+            "Sub: 640x360 H264, at most 15 frames a second, rtsp://camera/Sub"
+        );
+        let audio = Profile {
+            name: "Audio".to_owned(),
+            stream_uri: None,
+            encoder: None,
+        };
+        assert_eq!(audio.to_string(), "Audio: no video, no stream address");
+    }
 }
