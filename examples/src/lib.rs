@@ -4,6 +4,8 @@
 #![deny(unsafe_code)] // except to read FFmpeg's codec parameters, in `units`
 
 mod audio;
+pub mod child_process;
+pub mod cpu_time;
 pub mod demo;
 mod detect_one;
 pub mod draw;

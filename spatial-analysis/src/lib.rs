@@ -55,7 +55,7 @@ mod session;
 mod source;
 mod stats;
 
-pub use detectors::{Detectors, SharedDetector};
+pub use detectors::{BatchStats, Detectors, SharedDetector};
 pub use extension::{DEFAULT_IDENTIFIER, SpatialExtension};
 pub use frames::FrameError;
 pub use lva_zones::{Outline, SceneOptions, TrackerOptions};

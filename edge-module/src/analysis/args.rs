@@ -43,6 +43,10 @@ pub struct AnalysisArgs {
     /// One detector per stream instead of one that all streams share.
     #[arg(long)]
     pub detector_each: bool,
+    /// Milliseconds for which a frame waits for frames of other streams, where the model runs several at once (--batch). A batch
+    /// that has a frame of every stream does not wait.
+    #[arg(long, default_value_t = 5, value_name = "MS")]
+    pub batch_wait_ms: u64,
     /// Read frames in the clients' shared memory without a copy. A hostile client can then crash this program.
     #[arg(long)]
     pub trusted_peers: bool,

@@ -302,7 +302,10 @@ impl ModelArgs {
     ///
     /// [`ModelArgsError::Runtime`].
     pub fn load_chosen(&self, model: ChosenModel) -> Result<Box<dyn Detector>, ModelArgsError> {
-        let spec = model.recognition.into_spec();
+        let spec = model
+            .recognition
+            .into_spec()
+            .with_largest_batch(self.runtime.batch);
         match model.source {
             Source::File(file) => Ok(self.runtime.load(file, spec)?),
             Source::Server(served) => {

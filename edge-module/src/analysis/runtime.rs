@@ -32,6 +32,10 @@ pub struct RuntimeArgs {
     /// Threads of the model on a processor.
     #[arg(long, default_value_t = 1)]
     pub threads: usize,
+    /// Most frames of several streams that the model runs at once, where its file does not fix it. It pays on a GPU and on a
+    /// server; on a processor a batch takes about as long as its frames one by one.
+    #[arg(long, default_value_t = 1, value_name = "FRAMES")]
+    pub batch: usize,
 }
 
 impl Default for RuntimeArgs {
@@ -44,6 +48,7 @@ impl Default for RuntimeArgs {
             half_precision: false,
             engine_cache: None,
             threads: 1,
+            batch: 1,
         }
     }
 }

@@ -125,6 +125,8 @@ impl Prepared {
         let options = args.options();
         let detectors = if args.detector_each {
             Detectors::each(move || model_args.load())
+        } else if detector.info().largest_batch > 1 {
+            Detectors::in_batches(detector, Duration::from_millis(args.batch_wait_ms))
         } else {
             Detectors::shared(detector)
         };

@@ -1,6 +1,11 @@
 //! The model that comes with `lva-inference`, on frames of the world that it knows.
 
-use lva_inference::{ImageView, PixelFormat, RtenDetector};
+use std::thread;
+use std::time::Duration;
+
+use lva_inference::{
+    Detection, Detector, ImageView, ModelSpec, PLAZA_PERSON_ONNX, PixelFormat, RtenDetector, RtenOptions,
+};
 use lva_sample_world::{Crossing, World, WorldOptions};
 use lva_spatial_analysis::*;
 
@@ -64,4 +69,53 @@ fn people_of_the_drawn_plaza_are_reported_where_they_are() {
     };
     let event = (expected.to_owned(), first.boundary.clone());
     assert!(reported.contains(&event), "{event:?} not among {reported:?}");
+}
+
+#[test]
+fn streams_that_share_batches_get_the_detections_of_their_own_frames() {
+    const STREAMS: u64 = 4;
+    let options = WorldOptions {
+        width: 640,
+        height: 360,
+        fps: FPS,
+        seconds: 60.0,
+    };
+    let mut world = World::new(78, options).unwrap();
+    let mut rgb = vec![0; world.frame_bytes()];
+    let frames: Vec<Vec<u8>> = (0..STREAMS * 3)
+        .map(|index| {
+            world.render(index * 20, &mut rgb).unwrap();
+            rgb.clone()
+        })
+        .collect();
+    let detect = |detector: &mut dyn Detector, rgb: &[u8]| -> Vec<Detection> {
+        let view = ImageView::packed(rgb, 640, 360, PixelFormat::Rgb24).unwrap();
+        detector.detect(&[view.into()]).unwrap().pop().unwrap()
+    };
+    let mut alone = RtenDetector::plaza_person().unwrap();
+    let expected: Vec<_> = frames.iter().map(|frame| detect(&mut alone, frame)).collect();
+    assert!(expected.iter().filter(|found| !found.is_empty()).count() > 3);
+
+    let spec = ModelSpec::plaza_person().with_largest_batch(STREAMS as usize);
+    let model = RtenDetector::from_bytes(PLAZA_PERSON_ONNX, spec, RtenOptions::default()).unwrap();
+    let shared = SharedDetector::in_batches(model, Duration::from_millis(200));
+    thread::scope(|scope| {
+        for (own, expected) in frames.chunks(3).zip(expected.chunks(3)) {
+            let mut detector = shared.clone();
+            scope.spawn(move || {
+                for (frame, expected) in own.iter().zip(expected) {
+                    let found = detect(&mut detector, frame);
+                    assert_eq!(found.len(), expected.len());
+                    for (found, expected) in found.iter().zip(expected) {
+                        assert!(
+                            found.bbox.iou(&expected.bbox) > 0.99,
+                            "{found:?} and {expected:?}"
+                        );
+                        assert!((found.score - expected.score).abs() < 1e-3);
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(shared.batch_stats().frames, STREAMS * 3);
 }

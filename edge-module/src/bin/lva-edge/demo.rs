@@ -146,6 +146,7 @@ fn extension_args(scene: PathBuf) -> AnalysisArgs {
         camera_size: Some(CAMERA_SIZE),
         every_frame: false,
         detector_each: false,
+        batch_wait_ms: 0,
         trusted_peers: false,
         new_track_score: None,
         high_score: None,
