@@ -26,7 +26,7 @@ use crate::convert::extension::ClientPlan;
 use crate::emitter::EventEmitter;
 use crate::flow::{DownstreamFanout, InputSlot, NodeInput, NodeOutputs, ResultOutputs};
 use crate::options::RuntimeOptions;
-use crate::plan::{AnalysisId, AnalysisPlan, Analyzer, Downstream, FrameSource, TrackerPlan};
+use crate::plan::{AnalysisId, AnalysisPlan, Analyzer, Downstream, FrameSource, SourceId, TrackerPlan};
 use crate::record::Recorders;
 use crate::thread::Worker;
 use crate::tracking::TrackerNode;
@@ -102,6 +102,9 @@ impl AnalysisNode {
     }
 }
 
+/// A node's input, and the source whose pictures it gets.
+pub(crate) type SourceInput = (SourceId, NodeInput);
+
 /// Builds the analysis nodes of an instance.
 pub(crate) struct AnalysisBuilder<'a> {
     pub(crate) recorders: &'a Recorders,
@@ -110,28 +113,28 @@ pub(crate) struct AnalysisBuilder<'a> {
 }
 
 impl AnalysisBuilder<'_> {
-    /// Builds the nodes, and the inputs of those that take their frames from the decoder. The nodes are in the order of the
+    /// Builds the nodes, and the inputs of those that take their frames from the decoder of a source. The nodes are in the order of the
     /// plans, each after the one that feeds it, which is also the order in which they end.
     pub(crate) fn start(
         self,
         plans: Vec<AnalysisPlan>,
         workers: &mut Vec<Worker>,
-    ) -> Result<(Vec<NodeInput>, Vec<AnalysisNode>), StartError> {
-        let mut node_inputs: Vec<(FrameSource, NodeInput)> = Vec::new();
+    ) -> Result<(Vec<SourceInput>, Vec<AnalysisNode>), StartError> {
+        let mut node_inputs: Vec<(FrameSource, SourceInput)> = Vec::new();
         let mut nodes = Vec::new();
         // In reverse, so that each finds the inputs of the nodes behind it.
         for (index, plan) in plans.into_iter().enumerate().rev() {
             let this = FrameSource::Analysis(AnalysisId(index));
             let behind = node_inputs.extract_if(.., |(source, _)| *source == this);
-            let behind: Vec<NodeInput> = behind.map(|(_, node_input)| node_input).collect();
+            let behind: Vec<NodeInput> = behind.map(|(_, (_, node_input))| node_input).collect();
             let fanout = (!behind.is_empty()).then(|| Arc::new(DownstreamFanout::new(behind)));
             let outputs = NodeOutputs {
                 node: self.emitter.node(plan.node.clone()),
-                outputs: self.outputs(&plan.downstream),
+                outputs: self.outputs(&plan.downstream, plan.source),
             };
             let slot = InputSlot::default();
             let input = node_input(&plan, slot.clone(), fanout.clone(), outputs.clone());
-            node_inputs.push((plan.source, input));
+            node_inputs.push((plan.frames, (plan.source, input)));
             nodes.push(self.node(plan, outputs, slot, fanout, workers)?);
         }
         nodes.reverse();
@@ -147,7 +150,11 @@ impl AnalysisBuilder<'_> {
         fanout: Option<Arc<DownstreamFanout>>,
         workers: &mut Vec<Worker>,
     ) -> Result<AnalysisNode, StartError> {
-        let trackers = plan.trackers.into_iter().map(|tracker| self.tracker(tracker));
+        let source = plan.source;
+        let trackers = plan
+            .trackers
+            .into_iter()
+            .map(|tracker| self.tracker(tracker, source));
         let results = Results::new(outputs, trackers.collect(), fanout);
         let (spec, client) = match plan.analyzer {
             Analyzer::Extension { spec, client } => (spec, client),
@@ -171,17 +178,20 @@ impl AnalysisBuilder<'_> {
         Ok(node)
     }
 
-    fn outputs(&self, downstream: &Downstream) -> ResultOutputs {
+    fn outputs(&self, downstream: &Downstream, source: SourceId) -> ResultOutputs {
         ResultOutputs {
             outputs: downstream.outputs.clone(),
-            gates: self.recorders.gates(&downstream.gates),
-            metadata_sinks: self.recorders.metadata_sinks(&downstream.recordings),
+            gates: self.recorders.gates_for(&downstream.gates, source),
+            metadata_sinks: self.recorders.metadata_sinks(&downstream.recordings, source),
         }
     }
 
-    fn tracker(&self, plan: TrackerPlan) -> TrackerNode {
-        let outputs = self.outputs(&plan.downstream);
-        let lines = plan.lines.iter().map(|line| self.outputs(&line.downstream));
+    fn tracker(&self, plan: TrackerPlan, source: SourceId) -> TrackerNode {
+        let outputs = self.outputs(&plan.downstream, source);
+        let lines = plan
+            .lines
+            .iter()
+            .map(|line| self.outputs(&line.downstream, source));
         let lines = lines.collect();
         TrackerNode::new(plan, outputs, lines, self.emitter)
     }
@@ -203,7 +213,7 @@ fn node_input(
         filters.limit(limit);
     }
     NodeInput {
-        motion: match plan.source {
+        motion: match plan.frames {
             FrameSource::Motion(motion) => Some(motion),
             FrameSource::Camera | FrameSource::Analysis(_) => None,
         },

@@ -7,12 +7,14 @@
 //! | `node_input` | the filters before a node, and the fan-out behind it |
 //! | `outputs` | gates, message sinks and sidecars that a node's results reach |
 //! | `recorder_input` | the queue to a recorder's thread |
+//! | `stream_clock` | where a time of one stream lies in another one of the camera |
 
 mod frame;
 mod input_slot;
 mod node_input;
 mod outputs;
 mod recorder_input;
+mod stream_clock;
 
 pub(crate) use self::frame::{Frame, FrameMeta, InFlightFrame};
 pub(crate) use self::input_slot::InputSlot;
@@ -23,3 +25,4 @@ pub(crate) use self::recorder_input::{
 };
 #[cfg(test)]
 pub(crate) use self::recorder_input::{QUEUE, RESERVED};
+pub(crate) use self::stream_clock::{CrossClock, StreamClock};

@@ -1,11 +1,12 @@
-//! A running instance: one camera, received once, decoded at most once, for extensions and recorders.
+//! A running instance: the streams of one camera, each received once and decoded at most once, for extensions and recorders.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lva_graph_model::Graph;
 use lva_rtsp::{Camera, CameraMonitor, CameraOptions};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::sync::{oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::MissedTickBehavior;
 
 use self::drop_report::DropReporter;
 pub(crate) use self::lifecycle::{InstanceLifecycle, StateChangeCause};
@@ -14,12 +15,12 @@ pub(crate) use crate::analysis::StartError;
 use crate::analysis::{AnalysisBuilder, AnalysisNode, NodeTimeouts};
 use crate::budget::Budget;
 use crate::decode::{self, DecoderInput};
-use crate::emitter::NodeReporter;
-use crate::flow::{RecorderInput, SignalInput};
+use crate::emitter::{EventEmitter, NodeReporter};
+use crate::flow::{NodeInput, RecorderInput, SignalInput, StreamClock};
 use crate::motion::MotionNode;
 use crate::options::RuntimeOptions;
 use crate::panics::failpoint;
-use crate::plan::Plan;
+use crate::plan::{Plan, SourceId, SourcePlan};
 use crate::rate_limiter::RateLimiter;
 use crate::record::{RecorderContext, Recorders, RecordingFolders, RecoveredClips};
 use crate::stats::{Counters, DropReason, Drops, InstanceStats};
@@ -35,15 +36,25 @@ mod source;
 pub(crate) struct Prepared {
     lifecycle: InstanceLifecycle,
     budget: Budget,
-    source: NodeReporter,
-    camera: CameraOptions,
+    sources: Vec<PreparedSource>,
     drop_reporter: DropReporter,
-    decoder: Option<DecoderInput>,
     analyses: Vec<AnalysisNode>,
     workers: Vec<Worker>,
     recorders: Recorders,
     inputs: Vec<Input>,
 }
+
+/// A stream of the camera that is not yet connected.
+struct PreparedSource {
+    node: NodeReporter,
+    camera: CameraOptions,
+    clock: StreamClock,
+    decoder: Option<DecoderInput>,
+    recorders: Vec<RecorderInput>,
+}
+
+/// How often drops are looked for, and so how soon the first drop of a node is reported.
+const DROP_REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A running instance. Dropped without [`stop`](Self::stop), it ends in the background.
 #[derive(Debug)]
@@ -78,8 +89,8 @@ struct Input {
 /// Reads the statistics of an instance.
 #[derive(Debug, Clone)]
 struct StatsSource {
-    source: String,
-    camera: CameraMonitor,
+    /// By the name of the source.
+    cameras: Vec<(String, CameraMonitor)>,
     counters: Counters,
     budget: Budget,
 }
@@ -87,31 +98,100 @@ struct StatsSource {
 impl StatsSource {
     fn read(&self) -> InstanceStats {
         let mut stats = self.counters.snapshot();
-        let camera = self.camera.counters();
-        stats.camera_sessions = camera.sessions;
-        stats.received_bytes.insert(self.source.clone(), camera.bytes);
+        for (source, camera) in &self.cameras {
+            let camera = camera.counters();
+            stats.camera_sessions += camera.sessions;
+            stats.received_bytes.insert(source.clone(), camera.bytes);
+        }
         stats.memory = self.budget.stats();
-        self.add_camera(&mut stats.dropped);
+        self.add_cameras(&mut stats.dropped);
         stats
     }
 
     /// What was dropped up to now.
     fn drops(&self) -> Drops {
         let mut drops = self.counters.drops();
-        self.add_camera(&mut drops);
+        self.add_cameras(&mut drops);
         drops
     }
 
-    fn add_camera(&self, drops: &mut Drops) {
-        let camera = self.camera.counters();
-        for (reason, count) in [
-            (DropReason::CameraQueueFull, camera.dropped_queue_full),
-            (DropReason::NoKeyFrame, camera.dropped_no_keyframe),
-        ] {
-            if count > 0 {
-                *drops.entry((self.source.clone(), reason)).or_default() += count;
+    fn add_cameras(&self, drops: &mut Drops) {
+        for (source, camera) in &self.cameras {
+            let camera = camera.counters();
+            for (reason, count) in [
+                (DropReason::CameraQueueFull, camera.dropped_queue_full),
+                (DropReason::NoKeyFrame, camera.dropped_no_keyframe),
+            ] {
+                if count > 0 {
+                    *drops.entry((source.clone(), reason)).or_default() += count;
+                }
             }
         }
+    }
+}
+
+/// Reports what the nodes of an instance drop.
+struct DropReports {
+    reporter: DropReporter,
+    stats: StatsSource,
+    emitter: EventEmitter,
+}
+
+impl DropReports {
+    fn report(&mut self) {
+        for (name, subject, body) in self.reporter.due(Instant::now(), &self.stats.drops()) {
+            self.emitter.emit_now(name, subject, body);
+        }
+    }
+
+    /// Reports what was not yet reported.
+    fn report_last(&mut self) {
+        for (name, subject, body) in self.reporter.last(Instant::now(), &self.stats.drops()) {
+            self.emitter.emit_now(name, subject, body);
+        }
+    }
+}
+
+impl PreparedSource {
+    /// Builds the decoder of a stream, where nodes look at its pictures.
+    fn new(
+        plan: SourcePlan,
+        source: SourceId,
+        clock: StreamClock,
+        node_inputs: Vec<NodeInput>,
+        recorders: &mut Recorders,
+        (emitter, options): (&EventEmitter, &RuntimeOptions),
+        workers: &mut Vec<Worker>,
+    ) -> Result<Self, StartError> {
+        let motions = plan.motions.into_iter().map(|motion| {
+            let gates = recorders.gates_for(&motion.downstream.gates, source);
+            let node = emitter.node(motion.node.clone());
+            MotionNode::new(gates, motion, node)
+        });
+        let motions: Vec<MotionNode> = motions.collect();
+        let node = emitter.node(plan.node);
+        let decoder = if node_inputs.is_empty() && motions.is_empty() {
+            None
+        } else {
+            let decoder = options.decoder.clone();
+            let (input, worker) = decode::start(node.clone(), node_inputs, motions, decoder)?;
+            workers.push(worker);
+            Some(input)
+        };
+        let recorders = recorders.take_inputs(source);
+        let camera = plan
+            .camera
+            .with_reconnect(options.camera_reconnect)
+            .with_timeouts(options.camera_timeouts)
+            .with_wall_clock(options.wall.clone())
+            .with_audio(recorders.iter().any(RecorderInput::wants_audio));
+        Ok(Self {
+            node,
+            camera,
+            clock,
+            decoder,
+            recorders,
+        })
     }
 }
 
@@ -134,7 +214,8 @@ impl Prepared {
             budget: budget.clone(),
             recovered,
         };
-        let mut recorders = Recorders::start(plan.recordings, &context)?;
+        let clocks: Vec<StreamClock> = plan.sources.iter().map(|_| StreamClock::default()).collect();
+        let mut recorders = Recorders::start(plan.recordings, clocks.clone(), &context)?;
         let inputs: Vec<Input> = plan
             .inputs
             .into_iter()
@@ -143,45 +224,29 @@ impl Prepared {
                 name: input.input,
             })
             .collect();
-        let motions: Vec<_> = plan
-            .motions
-            .into_iter()
-            .map(|motion| {
-                let gates = recorders.gates(&motion.downstream.gates);
-                let node = emitter.node(motion.node.clone());
-                MotionNode::new(gates, motion, node)
-            })
-            .collect();
         let mut workers = Vec::new();
-        let (node_inputs, analyses) = AnalysisBuilder {
+        let (mut node_inputs, analyses) = AnalysisBuilder {
             recorders: &recorders,
             emitter: &emitter,
             timeouts: NodeTimeouts::of(options),
         }
         .start(plan.analyses, &mut workers)?;
-        recorders.close_gates();
-        let source = emitter.node(plan.source);
-        let decoder = if node_inputs.is_empty() && motions.is_empty() {
-            None
-        } else {
-            let (input, worker) =
-                decode::start(source.clone(), node_inputs, motions, options.decoder.clone())?;
-            workers.push(worker);
-            Some(input)
-        };
-        let camera = plan
-            .camera
-            .with_reconnect(options.camera_reconnect)
-            .with_timeouts(options.camera_timeouts)
-            .with_wall_clock(options.wall.clone())
-            .with_audio(recorders.inputs.iter().any(RecorderInput::wants_audio));
+        let mut sources = Vec::new();
+        for (index, (plan, clock)) in plan.sources.into_iter().zip(clocks).enumerate() {
+            let source = SourceId(index);
+            let own = node_inputs.extract_if(.., |(of, _)| *of == source);
+            let own: Vec<NodeInput> = own.map(|(_, node_input)| node_input).collect();
+            let shared = (&emitter, options);
+            let prepared =
+                PreparedSource::new(plan, source, clock, own, &mut recorders, shared, &mut workers)?;
+            sources.push(prepared);
+        }
+        recorders.close();
         Ok(Self {
             lifecycle,
             budget,
             drop_reporter: DropReporter::new(graph, &options.module),
-            source,
-            camera,
-            decoder,
+            sources,
             analyses,
             workers,
             recorders,
@@ -192,33 +257,45 @@ impl Prepared {
     /// Starts everything, and returns at once: the camera is connected in the background. After the end of the instance,
     /// `on_end` gets the reason, if the instance was not stopped; nothing is emitted after that.
     pub(crate) fn begin(self, on_end: impl FnOnce(Option<String>) + Send + 'static) -> Running {
-        for recorder in &self.recorders.inputs {
+        for recorder in self.sources.iter().flat_map(|source| &source.recorders) {
             recorder.begin();
         }
-        let camera = Camera::connect(self.camera);
+        let emitter = self.lifecycle.emitter().clone();
+        let mut cameras = Vec::new();
+        let mut sources = Vec::new();
+        for (index, source) in self.sources.into_iter().enumerate() {
+            let camera = Camera::connect(source.camera);
+            cameras.push((source.node.name().to_owned(), camera.monitor()));
+            sources.push(Source {
+                node: source.node,
+                is_first: index == 0,
+                budget: self.budget.clone(),
+                clock: source.clock,
+                camera,
+                decoder: source.decoder,
+                recorders: source.recorders,
+                streams: Vec::new(),
+                epoch: 0,
+                lost_at: None,
+                gave_up: false,
+                panic_reports: RateLimiter::default(),
+            });
+        }
         let stats = StatsSource {
-            source: self.source.name().to_owned(),
-            camera: camera.monitor(),
-            counters: self.source.emitter().counters().clone(),
+            cameras,
+            counters: emitter.counters().clone(),
             budget: self.budget,
         };
         let analyses = self.analyses.into_iter().map(AnalysisNode::spawn).collect();
-        let source = Source {
+        let drop_reports = DropReports {
+            reporter: self.drop_reporter,
             stats: stats.clone(),
-            drop_reporter: self.drop_reporter,
-            node: self.source,
-            camera,
-            decoder: self.decoder,
-            recorders: self.recorders.inputs,
-            streams: Vec::new(),
-            epoch: 0,
-            lost_at: None,
-            gave_up: false,
-            panic_reports: RateLimiter::default(),
+            emitter,
         };
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(run(
-            source,
+            sources,
+            drop_reports,
             stopped,
             analyses,
             self.workers,
@@ -257,22 +334,22 @@ impl Running {
         &self.run
     }
 
-    /// The media time of what the camera sends now; `wall_90k` before its first picture. Not the wall clock: media do not
-    /// follow at once when that is set, and a camera may have a better one.
-    pub(crate) fn media_now_90k(&self, wall_90k: u64) -> u64 {
-        let now = self.run.stats.counters.media_now_90k(Instant::now());
-        now.unwrap_or(wall_90k)
-    }
-
-    /// Delivers a message for an input of the module; returns the number of gates that it reached.
-    pub(crate) fn signal(&self, input: &str, timestamp_90k: u64, correlation_id: Option<&str>) -> usize {
+    /// Delivers a message for an input of the module; returns the number of gates that it reached. Without a time, it stands
+    /// for the picture that arrives with it.
+    pub(crate) fn signal(
+        &self,
+        input: &str,
+        timestamp_90k: Option<u64>,
+        wall_90k: u64,
+        correlation_id: Option<&str>,
+    ) -> usize {
         let listening = self.inputs.iter().filter(|own| match &own.name {
             Some(name) => name == input,
             None => true,
         });
         let gates = listening.flat_map(|own| &own.gates);
         gates
-            .map(|gate| gate.signal_with(timestamp_90k, correlation_id.map(str::to_owned)))
+            .map(|gate| gate.message(timestamp_90k, wall_90k, correlation_id.map(str::to_owned)))
             .count()
     }
 
@@ -289,15 +366,20 @@ impl Running {
 /// Runs an instance. The order at the end matters: no more units; then the last pictures, the last answers and
 /// their signals; then the clips, which those signals may still extend.
 async fn run(
-    mut source: Source,
+    sources: Vec<Source>,
+    mut drop_reports: DropReports,
     stop: oneshot::Receiver<()>,
     analyses: Vec<JoinHandle<()>>,
     workers: Vec<Worker>,
     recorders: Vec<Worker>,
 ) -> End {
-    failpoint("instance", source.node.name());
-    let end = source.run(stop).await;
-    source.decoder = None;
+    if let Some(first) = sources.first() {
+        failpoint("instance", first.node.name());
+    }
+    let (mut sources, end) = receive(sources, stop, &mut drop_reports).await;
+    for source in &mut sources {
+        source.decoder = None;
+    }
     for analysis in analyses {
         if let Err(error) = analysis.await {
             tracing::error!(%error, "an extension's task panicked");
@@ -306,10 +388,50 @@ async fn run(
     for worker in workers {
         worker.ended().await;
     }
-    source.recorders.clear();
+    sources.clear();
     for recorder in recorders {
         recorder.ended().await;
     }
-    source.report_last_drops();
+    drop_reports.report_last();
     end
+}
+
+/// Receives all streams until they are stopped, or one of them ends.
+async fn receive(
+    sources: Vec<Source>,
+    mut stop: oneshot::Receiver<()>,
+    drop_reports: &mut DropReports,
+) -> (Vec<Source>, End) {
+    let stop_all = watch::Sender::new(false);
+    let mut running = JoinSet::new();
+    for source in sources {
+        running.spawn(source.run(stop_all.subscribe()));
+    }
+    let mut reports_due = tokio::time::interval(DROP_REPORT_INTERVAL);
+    reports_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut ended, mut first_end, mut stopping) = (Vec::new(), None, false);
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut stop, if !stopping => {
+                stopping = true;
+                stop_all.send_replace(true);
+            }
+            _ = reports_due.tick() => drop_reports.report(),
+            next = running.join_next() => match next {
+                Some(Ok((source, end))) => {
+                    ended.push(source);
+                    first_end.get_or_insert(end);
+                    stop_all.send_replace(true);
+                }
+                Some(Err(error)) => match error.try_into_panic() {
+                    // Caught where the instance ends.
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(error) => tracing::error!(%error, "a stream's task was cancelled"),
+                },
+                None => break,
+            },
+        }
+    }
+    (ended, first_end.unwrap_or(End::NoCamera))
 }

@@ -50,7 +50,7 @@
 //!
 //! 256 MiB of encoded media in memory for each instance ([`RuntimeOptions::with_memory_budget`]). Within that: a queue of 64
 //! units to the decoder, one waiting picture for each extension, 2048 units or 64 MiB to each recorder, and 96 MiB of pre-roll for
-//! each recorder. 1024 events for each sink. One thread for the decoder of an instance, for the renderer of each extension, for each
+//! each recorder. 1024 events for each sink. One thread for the decoder of each stream, for the renderer of each extension, for each
 //! custom node, and for each recording sink. Linux; FFmpeg from the system, through `lva-framing` and `lva-recording`.
 #![forbid(unsafe_code)]
 

@@ -255,10 +255,8 @@ impl Module {
         let running = state.running.iter();
         let addressed = running.filter(|(name, _)| signal.instance.as_ref().is_none_or(|only| only == *name));
         let gates = addressed.map(|(_, running)| {
-            let time = signal
-                .timestamp_90k
-                .unwrap_or_else(|| running.media_now_90k(now_90k));
-            running.signal(input, time, signal.correlation_id.as_deref())
+            let correlation_id = signal.correlation_id.as_deref();
+            running.signal(input, signal.timestamp_90k, now_90k, correlation_id)
         });
         Ok(gates.sum())
     }

@@ -1,5 +1,5 @@
-//! A graph, resolved for this runtime: one camera, the nodes that process its pictures, where their results go, and sinks that
-//! record.
+//! A graph, resolved for this runtime: the streams of one camera, the nodes that process their pictures, where results go, and
+//! sinks that record.
 
 use lva_framing::FrameRate;
 use lva_graph_model::nodes::{AssetSink, FileSink, LineCrossing, MotionDetection, VideoSink};
@@ -30,7 +30,11 @@ pub(crate) struct PlanError {
     pub(crate) remedy: String,
 }
 
-/// The index of a motion node in [`Plan::motions`].
+/// The index of a source in [`Plan::sources`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SourceId(pub(crate) usize);
+
+/// The index of a motion node in [`SourcePlan::motions`] of its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MotionId(pub(crate) usize);
 
@@ -45,13 +49,20 @@ pub(crate) struct RecordingId(pub(crate) usize);
 /// Everything about an instance, resolved.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) source: NodeRef,
-    pub(crate) camera: CameraOptions,
+    /// The streams of the camera, in the order of the topology; at least one.
+    pub(crate) sources: Vec<SourcePlan>,
     pub(crate) inputs: Vec<InputPlan>,
-    pub(crate) motions: Vec<MotionPlan>,
     /// Each after the one whose frames it takes.
     pub(crate) analyses: Vec<AnalysisPlan>,
     pub(crate) recordings: Vec<RecordingPlan>,
+}
+
+/// A stream of the camera, and the motion nodes that examine it.
+#[derive(Debug)]
+pub(crate) struct SourcePlan {
+    pub(crate) node: NodeRef,
+    pub(crate) camera: CameraOptions,
+    pub(crate) motions: Vec<MotionPlan>,
 }
 
 /// Where a node's results go.
@@ -83,7 +94,7 @@ pub(crate) struct MotionPlan {
     pub(crate) downstream: Downstream,
 }
 
-/// Where a node's frames come from.
+/// Where a node gets its frames from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FrameSource {
     Camera,
@@ -97,7 +108,9 @@ pub(crate) enum FrameSource {
 #[derive(Debug)]
 pub(crate) struct AnalysisPlan {
     pub(crate) node: NodeRef,
-    pub(crate) source: FrameSource,
+    /// Of which its frames are pictures.
+    pub(crate) source: SourceId,
+    pub(crate) frames: FrameSource,
     pub(crate) filters: Filters,
     /// The node's own limit: frames beyond it go on without its results.
     pub(crate) own_limit: Option<FrameRate>,
@@ -139,6 +152,7 @@ pub(crate) struct LinePlan {
 /// A sink that records, and the gate before it.
 #[derive(Debug)]
 pub(crate) struct RecordingPlan {
+    pub(crate) source: SourceId,
     /// `None` records all the time.
     pub(crate) gate: Option<GatePlan>,
     pub(crate) sink: NodeRef,

@@ -24,7 +24,7 @@ use self::store::{PatternContext, Store};
 use crate::budget::Budget;
 use crate::emitter::{EventEmitter, NodeReporter};
 use crate::failure::Failure;
-use crate::flow::{QUEUE_BYTES, RecorderCommand, RecorderInput, SignalInput};
+use crate::flow::{QUEUE_BYTES, RecorderCommand, RecorderInput, SignalInput, StreamClock};
 use crate::panics::{Panicked, catch_panic, failpoint};
 use crate::plan::{RecordingPlan, RecordingTarget};
 use crate::rate_limiter::RateLimiter;
@@ -57,14 +57,19 @@ pub(crate) struct RecorderContext {
     pub(crate) recovered: RecoveredClips,
 }
 
-/// Starts the thread of a sink. It ends, after its clip is finished, when all inputs are dropped.
-fn start(plan: RecordingPlan, context: &RecorderContext) -> io::Result<(RecorderInput, SignalInput, Worker)> {
+/// Starts the thread of a sink, which records the stream of this clock. It ends, after its clip is finished, when all inputs
+/// are dropped.
+fn start(
+    plan: RecordingPlan,
+    clock: StreamClock,
+    context: &RecorderContext,
+) -> io::Result<(RecorderInput, SignalInput, Worker)> {
     let emitter = &context.emitter;
     let sink = emitter.node(plan.sink.clone());
     let gate = emitter.counters().node(plan.gate_or_sink_name());
     let most_bytes = context.budget.queue_bytes(QUEUE_BYTES);
     let (input, receiver) = RecorderInput::new(sink.counters().clone(), most_bytes, plan.media.clone());
-    let (signals, bytes) = (input.signals(gate.clone()), input.waiting_bytes());
+    let (signals, bytes) = (input.signals(gate.clone(), clock), input.waiting_bytes());
     let previews = match &plan.target {
         RecordingTarget::Video(video) if video.preview_image => {
             Some(preview::start(sink.clone(), context.folders.boundaries())?)

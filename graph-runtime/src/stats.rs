@@ -122,15 +122,15 @@ pub struct LatencySummary {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct InstanceStats {
-    /// Sessions with the camera.
+    /// Sessions with the camera, of all its streams.
     pub camera_sessions: u64,
-    /// Encoded pictures from the camera.
+    /// Encoded pictures from the camera, of all its streams.
     pub received: u64,
-    /// Bytes of encoded pictures and audio from cameras, by the name of the source.
+    /// Bytes of encoded pictures and audio from the camera, by the name of the source.
     pub received_bytes: BTreeMap<String, u64>,
-    /// Media time of the first picture of the newest session; the simulator starts a file with it.
+    /// Media time of the first picture of the newest session of the first RTSP source; the simulator starts a file with it.
     pub first_picture_90k: Option<u64>,
-    /// Media time of the newest picture.
+    /// Media time of the newest picture of the first RTSP source.
     pub last_picture_90k: Option<u64>,
     /// Pictures that were decoded.
     pub decoded: u64,

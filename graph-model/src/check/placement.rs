@@ -9,6 +9,9 @@ use crate::kind::{NodeKind, Role};
 
 use super::flow;
 
+/// Most RTSP sources of a topology: the main stream of a camera, and its sub-stream.
+const MAX_STREAMS: usize = 2;
+
 /// What the nodes upstream of a node produce, directly or indirectly.
 #[derive(Debug, Clone, Copy, Default)]
 struct Upstream {
@@ -265,12 +268,16 @@ fn check_counts(parsed: &[ParsedNode], at: &str, generation: Generation, finding
         let message = "there is no RTSP source: add one to 'sources'";
         findings.error(DiagnosticCode::RtspSourceMissing, at, message);
     }
-    if cameras > 1 {
+    if cameras > MAX_STREAMS {
         let message = format!(
-            "a topology has one RTSP source, but this one has {cameras}: make a topology with one, and an instance of it \
-             for each camera"
+            "a topology has the streams of one camera, at most {MAX_STREAMS}, but this one has {cameras} RTSP sources: make a \
+             topology for one camera, and an instance of it for each camera"
         );
         findings.error(DiagnosticCode::CountRule, at, message);
+    } else if cameras > 1 {
+        let message = "the retired product allowed one RTSP source per topology; here a second one is another stream of \
+                       the same camera";
+        findings.rule(DiagnosticCode::CountRule, at, message);
     }
     if generation == Generation::Lva1 {
         // Only the earliest list had these, and samples of the same generation break it.

@@ -1,5 +1,5 @@
-//! The pass that finds graphs that no instance can run: nodes whose frames come from where they cannot, and inputs whose
-//! selectors leave no video. A runtime refuses nothing else about how nodes are connected.
+//! The pass that finds graphs that no instance can run: nodes whose frames come from where they cannot, nodes that would record
+//! two streams as one, and inputs whose selectors leave no video. A runtime refuses nothing else about how nodes are connected.
 
 use super::flow;
 use super::nodes::{ParsedNode, Selectors, unresolved};
@@ -31,11 +31,14 @@ const ALL: Passing = [true; VIDEO_MEDIA_TYPES.len()];
 struct Output {
     origin: Origin,
     video: Passing,
+    /// The RTSP source of its media or frames, where that is known.
+    stream: Option<usize>,
 }
 
 const UNKNOWN: Output = Output {
     origin: Origin::Unknown,
     video: ALL,
+    stream: None,
 };
 
 pub(crate) fn check(parsed: &[ParsedNode], edges: &[ParsedEdge], order: &[usize], findings: &mut Findings) {
@@ -62,7 +65,7 @@ pub(crate) fn check(parsed: &[ParsedNode], edges: &[ParsedEdge], order: &[usize]
             findings,
         };
         let output = match unresolved.get(i) {
-            Some(false) => pass.output(inputs),
+            Some(false) => pass.output(i, inputs),
             _ => UNKNOWN,
         };
         if let Some(slot) = outputs.get_mut(i) {
@@ -82,15 +85,17 @@ struct Pass<'a> {
 
 impl<'a> Pass<'a> {
     /// Checks the inputs, and returns what comes out of the node.
-    fn output(&mut self, inputs: &[&'a ParsedEdge]) -> Output {
+    fn output(&mut self, index: usize, inputs: &[&'a ParsedEdge]) -> Output {
         if self.kind == NodeKind::RtspSource {
             return Output {
                 origin: Origin::Camera,
                 video: ALL,
+                stream: Some(index),
             };
         }
         let mut frames = None;
         let mut video = None;
+        let mut stream = None;
         for edge in inputs {
             let Some((from, from_kind)) = self.giver(edge) else {
                 continue;
@@ -101,6 +106,8 @@ impl<'a> Pass<'a> {
                 Flow::Media => {
                     let passing = self.passing(edge, from, before);
                     video.get_or_insert(passing);
+                    self.check_stream(edge, from, stream, before.stream);
+                    stream = stream.or(before.stream);
                 }
                 Flow::Frames if frames.is_some() => {
                     let message = format!(
@@ -112,6 +119,7 @@ impl<'a> Pass<'a> {
                 Flow::Frames => {
                     let passing = self.passing(edge, from, before);
                     video.get_or_insert(passing);
+                    stream = before.stream;
                     frames = Some(self.check_frames(edge, (from, from_kind), before.origin));
                 }
             }
@@ -119,6 +127,26 @@ impl<'a> Pass<'a> {
         Output {
             origin: frames.unwrap_or(Origin::Unknown),
             video: video.unwrap_or(ALL),
+            stream,
+        }
+    }
+
+    /// Media of two streams have different parameters, and cannot be one recording.
+    fn check_stream(
+        &mut self,
+        edge: &ParsedEdge,
+        from: &ParsedNode,
+        first: Option<usize>,
+        here: Option<usize>,
+    ) {
+        if first.is_some() && here.is_some() && first != here {
+            let message = format!(
+                "{} gets the media of a second RTSP source from {}, but it records one stream: name the source to record \
+                 alone, and put a gate and a sink of its own behind the other one",
+                self.node.what(),
+                from.what()
+            );
+            self.not_supported(&edge.pointer, message);
         }
     }
 

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use lva_recording::{MediaUnit, Signal, Tracks};
 use lva_rtsp::{AccessUnit, MediaKind, StreamInfo};
 use tokio::sync::mpsc;
 
+use super::stream_clock::{CrossClock, StreamClock};
 use crate::convert::recording::{MediaSelection, RecordedStreams, media_unit, recorded_streams};
 use crate::stats::{DropReason, NodeCounters};
 
@@ -52,6 +54,10 @@ pub(crate) struct SignalInput {
     sender: mpsc::Sender<RecorderCommand>,
     /// Of the gate, or of the sink without a gate.
     counters: NodeCounters,
+    /// Of the stream that is recorded.
+    recorded: StreamClock,
+    /// From the stream that the events are about, where that is another one.
+    cross: Option<CrossClock>,
 }
 
 /// Sends results that are stored in the sidecar of a recording.
@@ -60,6 +66,8 @@ pub(crate) struct MetadataInput {
     sender: mpsc::Sender<RecorderCommand>,
     /// Of the sink.
     counters: NodeCounters,
+    /// From the stream that the results are about, where that is another one than the recorded one.
+    cross: Option<CrossClock>,
 }
 
 impl RecorderInput {
@@ -84,11 +92,13 @@ impl RecorderInput {
         (input, receiver)
     }
 
-    /// A sender of signals, which counts for the gate.
-    pub(crate) fn signals(&self, gate: NodeCounters) -> SignalInput {
+    /// A sender of signals, which counts for the gate. The clock is that of the recorded stream.
+    pub(crate) fn signals(&self, gate: NodeCounters, recorded: StreamClock) -> SignalInput {
         SignalInput {
             sender: self.sender.clone(),
             counters: gate,
+            recorded,
+            cross: None,
         }
     }
 
@@ -102,6 +112,7 @@ impl RecorderInput {
         MetadataInput {
             sender: self.sender.clone(),
             counters: self.counters.clone(),
+            cross: None,
         }
     }
 
@@ -183,13 +194,31 @@ impl RecorderInput {
 }
 
 impl SignalInput {
-    /// An event happened at this media time.
-    pub(crate) fn signal(&self, timestamp_90k: u64) {
-        self.signal_with(timestamp_90k, None);
+    /// The same for events about another stream.
+    pub(crate) fn across(&self, clocks: CrossClock) -> Self {
+        Self {
+            cross: Some(clocks),
+            ..self.clone()
+        }
     }
 
-    /// The same for an event with a correlation id.
-    pub(crate) fn signal_with(&self, timestamp_90k: u64, correlation_id: Option<String>) {
+    /// An event happened at this media time of the stream that it is about.
+    pub(crate) fn signal(&self, timestamp_90k: u64) {
+        let cross = self.cross.as_ref();
+        self.send(
+            cross.map_or(timestamp_90k, |cross| cross.translate(timestamp_90k)),
+            None,
+        );
+    }
+
+    /// A message came with this time, or stands for the picture that arrives with it, or before the first one for the time of
+    /// the wall clock.
+    pub(crate) fn message(&self, timestamp_90k: Option<u64>, wall_90k: u64, correlation_id: Option<String>) {
+        let now = || self.recorded.media_now_90k(Instant::now()).unwrap_or(wall_90k);
+        self.send(timestamp_90k.unwrap_or_else(now), correlation_id);
+    }
+
+    fn send(&self, timestamp_90k: u64, correlation_id: Option<String>) {
         let signal = Signal {
             timestamp_90k,
             correlation_id,
@@ -201,8 +230,18 @@ impl SignalInput {
 }
 
 impl MetadataInput {
+    /// The same for results about another stream.
+    pub(crate) fn across(&self, clocks: CrossClock) -> Self {
+        Self {
+            cross: Some(clocks),
+            ..self.clone()
+        }
+    }
+
     /// What was found at this media time, as a line of JSON.
     pub(crate) fn add(&self, timestamp_90k: u64, json: String) {
+        let cross = self.cross.as_ref();
+        let timestamp_90k = cross.map_or(timestamp_90k, |cross| cross.translate(timestamp_90k));
         let metadata = RecorderCommand::Metadata(timestamp_90k, json);
         // The reserved places are for signals: a clip is worth more than its sidecar.
         if self.sender.capacity() <= RESERVED || self.sender.try_send(metadata).is_err() {

@@ -1,21 +1,19 @@
-//! The camera of an instance, and the dispatch of its events to decoder and recorders.
+//! A stream of an instance's camera, and the dispatch of its events to decoder and recorders.
 
 use std::time::{Duration, Instant};
 
 use lva_inference_schema::EventName;
 use lva_inference_schema::body::{EventBody, MediaSessionEstablished};
 use lva_rtsp::{AccessUnit, Camera, CameraEvent, Codec, MediaKind, StreamInfo};
-use tokio::sync::oneshot;
-use tokio::time::MissedTickBehavior;
+use tokio::sync::watch;
 
-use super::StatsSource;
 use super::dispatch::dispatch;
-use super::drop_report::DropReporter;
+use crate::budget::Budget;
 use crate::convert::recording::is_recordable;
 use crate::decode::DecoderInput;
 use crate::emitter::NodeReporter;
 use crate::failure::Failure;
-use crate::flow::RecorderInput;
+use crate::flow::{RecorderInput, StreamClock};
 use crate::panics::{Panicked, catch_panic, failpoint};
 use crate::rate_limiter::RateLimiter;
 use crate::stats::DropReason;
@@ -23,10 +21,8 @@ use crate::stats::DropReason;
 /// After a longer absence of the camera, extensions get a new session, and tracks start over.
 const TOLERATED_ABSENCE: Duration = Duration::from_secs(5);
 
-/// How often drops are looked for, and so how soon the first drop of a node is reported.
-const DROP_REPORT_INTERVAL: Duration = Duration::from_secs(1);
-
 /// How a run ended.
+#[derive(Debug, Clone, Copy)]
 pub(super) enum End {
     /// It was stopped.
     Stopped,
@@ -45,11 +41,13 @@ fn codec_name(stream: &StreamInfo) -> String {
     }
 }
 
-/// The camera's task.
+/// The task of a stream.
 pub(super) struct Source {
     pub(super) node: NodeReporter,
-    pub(super) stats: StatsSource,
-    pub(super) drop_reporter: DropReporter,
+    /// The first one of the topology.
+    pub(super) is_first: bool,
+    pub(super) budget: Budget,
+    pub(super) clock: StreamClock,
     pub(super) camera: Camera,
     pub(super) decoder: Option<DecoderInput>,
     pub(super) recorders: Vec<RecorderInput>,
@@ -63,19 +61,16 @@ pub(super) struct Source {
 
 impl Source {
     /// Runs until it is stopped, or the camera gives up.
-    pub(super) async fn run(&mut self, mut stop: oneshot::Receiver<()>) -> End {
+    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) -> (Self, End) {
         let mut stopping = false;
-        let mut drop_reports = tokio::time::interval(DROP_REPORT_INTERVAL);
-        drop_reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
-                _ = &mut stop, if !stopping => {
+                () = is_set(&mut stop), if !stopping => {
                     stopping = true;
                     // What has arrived is still processed.
                     self.camera.stop();
                 }
-                _ = drop_reports.tick() => self.report_drops(),
                 event = self.camera.next() => match event {
                     Some(event) => {
                         if let Err(panicked) = catch_panic(|| self.take(event)) {
@@ -86,24 +81,12 @@ impl Source {
                 },
             }
         }
-        match (stopping, self.gave_up) {
+        let end = match (stopping, self.gave_up) {
             (true, _) => End::Stopped,
             (false, true) => End::GaveUp,
             (false, false) => End::NoCamera,
-        }
-    }
-
-    fn report_drops(&mut self) {
-        for (name, subject, body) in self.drop_reporter.due(Instant::now(), &self.stats.drops()) {
-            self.node.emitter().emit_now(name, subject, body);
-        }
-    }
-
-    /// Reports what was not yet reported.
-    pub(super) fn report_last_drops(&mut self) {
-        for (name, subject, body) in self.drop_reporter.last(Instant::now(), &self.stats.drops()) {
-            self.node.emitter().emit_now(name, subject, body);
-        }
+        };
+        (self, end)
     }
 
     /// The camera's event is lost, and may have been a picture.
@@ -153,7 +136,9 @@ impl Source {
             self.epoch += 1;
         }
         self.streams = streams;
-        self.node.emitter().counters().session_began();
+        if self.is_first {
+            self.node.emitter().counters().session_began();
+        }
         let body = EventBody::MediaSessionEstablished(MediaSessionEstablished::new(sdp));
         self.node.emit_now(EventName::MediaSessionEstablished, body);
         self.report_unusable_media();
@@ -200,15 +185,25 @@ impl Source {
 
     fn unit(&mut self, unit: AccessUnit) {
         let (time, received_at, media) = (unit.timestamp_90k, unit.received_at, unit.media);
+        let clock_source = unit.clock;
         let decoder = match media {
             MediaKind::Video => self.decoder.as_mut().map(|decoder| (decoder, self.epoch)),
             MediaKind::Audio => None,
             _ => return,
         };
-        dispatch(&self.stats.budget, unit, &mut self.recorders, decoder);
+        dispatch(&self.budget, unit, &mut self.recorders, decoder);
         // Only now: a signal at this time must follow the unit in the queues.
         if media == MediaKind::Video {
-            self.node.emitter().counters().received(time, received_at);
+            self.clock.observe(time, received_at, clock_source);
+            self.node
+                .emitter()
+                .counters()
+                .received(self.is_first.then_some(time));
         }
     }
+}
+
+/// Waits until the flag is set, or nothing is left to set it.
+async fn is_set(flag: &mut watch::Receiver<bool>) {
+    let _ = flag.wait_for(|set| *set).await;
 }

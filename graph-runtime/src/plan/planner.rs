@@ -5,11 +5,11 @@ use std::collections::{BTreeSet, VecDeque};
 use lva_graph_model::nodes::{CustomProcessor, ExtensionProcessor, LineCrossing, MotionDetection, Sampling};
 use lva_graph_model::{Edge, Flow, Graph, GraphNode, Node, NodeId};
 use lva_recording::SignalGate;
-use lva_rtsp::CameraOptions;
 
 use super::{
     AnalysisId, AnalysisPlan, Analyzer, Downstream, FrameSource, GatePlan, InputPlan, LinePlan, MotionId,
-    MotionPlan, Plan, PlanError, RecordingId, RecordingPlan, RecordingTarget, TrackerPlan,
+    MotionPlan, Plan, PlanError, RecordingId, RecordingPlan, RecordingTarget, SourceId, SourcePlan,
+    TrackerPlan,
 };
 use crate::convert::Unsupported;
 use crate::convert::camera::camera_options;
@@ -45,7 +45,8 @@ impl Plan {
             graph,
             factories,
             subjects: SubjectFactory::new(graph, module),
-            source: None,
+            sources: Vec::new(),
+            source_nodes: Vec::new(),
             recordings: Vec::new(),
             sinks: Vec::new(),
             motions: Vec::new(),
@@ -57,13 +58,13 @@ impl Plan {
         for node in &nodes {
             planner.camera_or_recording(node)?;
         }
-        // A resolved graph has exactly one camera.
-        let (source, camera) = planner.source.take().ok_or_else(no_camera)?;
+        // A resolved graph has a camera.
+        if planner.sources.is_empty() {
+            return Err(no_camera());
+        }
         let mut plan = Self {
-            source,
-            camera,
+            sources: Vec::new(),
             inputs: Vec::new(),
-            motions: Vec::new(),
             analyses: Vec::new(),
             recordings: Vec::new(),
         };
@@ -73,7 +74,7 @@ impl Plan {
                     input: source.hub_input_name.clone(),
                     gates: planner.downstream(node).gates,
                 }),
-                Node::MotionDetection(settings) => plan.motions.push(planner.motion(node, settings)),
+                Node::MotionDetection(settings) => planner.motion(node, settings),
                 Node::Extension(extension) => plan.analyses.push(planner.extension(node, extension)?),
                 Node::Custom(custom) => plan.analyses.push(planner.custom(node, custom)?),
                 Node::ObjectTracking(_) => planner.tracker(node, &mut plan.analyses),
@@ -87,6 +88,7 @@ impl Plan {
                 | Node::VideoSink(_) => {}
             }
         }
+        plan.sources = planner.sources;
         plan.recordings = planner.recordings;
         Ok(plan)
     }
@@ -105,13 +107,15 @@ struct Planner<'a> {
     graph: &'a Graph,
     factories: &'a Factories,
     subjects: SubjectFactory,
-    source: Option<(NodeRef, CameraOptions)>,
+    sources: Vec<SourcePlan>,
+    /// For each source, its node.
+    source_nodes: Vec<NodeId>,
     recordings: Vec<RecordingPlan>,
     /// For each recording, its gate and its sink.
     sinks: Vec<(Option<NodeId>, NodeId)>,
-    /// For each plan of the kind that is made, its node: the index is the plan's id.
-    motions: Vec<NodeId>,
-    analyses: Vec<NodeId>,
+    motions: Vec<(NodeId, SourceId, MotionId)>,
+    /// For each plan that is made, its node: the index is the plan's id.
+    analyses: Vec<(NodeId, SourceId)>,
 }
 
 impl Planner<'_> {
@@ -132,7 +136,12 @@ impl Planner<'_> {
         let target = match &node.kind {
             Node::RtspSource(source) => {
                 let camera = camera_options(source).map_err(|unsupported| unsupported.at_node(node))?;
-                self.source = Some((self.node_ref(node), camera));
+                self.source_nodes.push(node.id);
+                self.sources.push(SourcePlan {
+                    node: self.node_ref(node),
+                    camera,
+                    motions: Vec::new(),
+                });
                 return Ok(());
             }
             Node::AssetSink(asset) => RecordingTarget::Asset(asset.clone()),
@@ -155,9 +164,11 @@ impl Planner<'_> {
             };
             let path = [Some(edge), before].into_iter().flatten();
             let media: MediaSelection = path.flat_map(|edge| &edge.selectors).collect();
+            let source = self.source_id(before.unwrap_or(edge).from);
             let gate = self.gate(from)?;
             self.sinks.push((gate.is_some().then_some(from.id), node.id));
             self.recordings.push(RecordingPlan {
+                source,
                 gate,
                 sink: self.node_ref(node),
                 target: target.clone(),
@@ -165,6 +176,11 @@ impl Planner<'_> {
             });
         }
         Ok(())
+    }
+
+    fn source_id(&self, node: NodeId) -> SourceId {
+        let index = self.source_nodes.iter().position(|source| *source == node);
+        SourceId(index.unwrap_or_default())
     }
 
     fn gate(&self, node: &GraphNode) -> Result<Option<GatePlan>, PlanError> {
@@ -234,12 +250,13 @@ impl Planner<'_> {
         sampling: Sampling,
         analyzer: impl FnOnce() -> Result<Analyzer, PlanError>,
     ) -> Result<AnalysisPlan, PlanError> {
-        let (source, filters) = self.upstream_path(node);
+        let (source, frames, filters) = self.upstream_path(node);
         let own_limit = sampling.maximum_rate.map(frame_rate);
-        self.analyses.push(node.id);
+        self.analyses.push((node.id, source));
         Ok(AnalysisPlan {
             node: self.node_ref(node),
             source,
+            frames,
             filters,
             own_limit,
             annotated_only: sampling.skip_samples_without_annotation,
@@ -249,14 +266,17 @@ impl Planner<'_> {
         })
     }
 
-    fn motion(&mut self, node: &GraphNode, settings: &MotionDetection) -> MotionPlan {
-        let (_, filters) = self.upstream_path(node);
-        self.motions.push(node.id);
-        MotionPlan {
+    fn motion(&mut self, node: &GraphNode, settings: &MotionDetection) {
+        let (source, _, filters) = self.upstream_path(node);
+        let motion = MotionPlan {
             node: self.node_ref(node),
             settings: settings.clone(),
             filters,
             downstream: self.downstream(node),
+        };
+        if let Some(plan) = self.sources.get_mut(source.0) {
+            self.motions.push((node.id, source, MotionId(plan.motions.len())));
+            plan.motions.push(motion);
         }
     }
 
@@ -275,7 +295,7 @@ impl Planner<'_> {
     }
 
     fn add_tracker(&self, extension: Option<NodeId>, analyses: &mut [AnalysisPlan], tracker: TrackerPlan) {
-        let index = self.analyses.iter().position(|id| Some(*id) == extension);
+        let index = self.analyses.iter().position(|(id, _)| Some(*id) == extension);
         if let Some(analysis) = index.and_then(|index| analyses.get_mut(index)) {
             analysis.trackers.push(tracker);
         }
@@ -350,10 +370,10 @@ impl Planner<'_> {
 
     /// Follows the frames from a node back to the one that they come from, and collects the filters and selectors on the
     /// path. A graph has one input of frames at each node, and an end that frames come from.
-    fn upstream_path(&self, node: &GraphNode) -> (FrameSource, Filters) {
+    fn upstream_path(&self, node: &GraphNode) -> (SourceId, FrameSource, Filters) {
         let mut filters = Filters::default();
         let mut selectors = Vec::new();
-        let mut source = FrameSource::Camera;
+        let (mut source, mut frames) = (SourceId(0), FrameSource::Camera);
         let mut at = node;
         loop {
             let edge = self.graph.inputs(at.id).find(|edge| edge.flow == Flow::Frames);
@@ -361,23 +381,31 @@ impl Planner<'_> {
                 break;
             };
             selectors.extend(&edge.selectors);
-            let index = |nodes: &[NodeId]| nodes.iter().position(|id| *id == from.id).unwrap_or_default();
             match &from.kind {
                 kind if filters.add_upstream(kind) => {}
                 Node::MotionDetection(_) => {
-                    source = FrameSource::Motion(MotionId(index(&self.motions)));
+                    let mut motions = self.motions.iter();
+                    if let Some((_, its_source, motion)) = motions.find(|(id, ..)| *id == from.id) {
+                        (source, frames) = (*its_source, FrameSource::Motion(*motion));
+                    }
                     break;
                 }
                 Node::Extension(_) | Node::Custom(_) => {
-                    source = FrameSource::Analysis(AnalysisId(index(&self.analyses)));
+                    let mut analyses = self.analyses.iter().enumerate();
+                    if let Some((index, (_, its_source))) = analyses.find(|(_, (id, _))| *id == from.id) {
+                        (source, frames) = (*its_source, FrameSource::Analysis(AnalysisId(index)));
+                    }
                     break;
                 }
-                _ => break,
+                _ => {
+                    source = self.source_id(from.id);
+                    break;
+                }
             }
             at = from;
         }
         filters.select(selectors.into_iter().collect());
-        (source, filters)
+        (source, frames, filters)
     }
 }
 

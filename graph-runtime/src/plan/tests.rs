@@ -69,14 +69,14 @@ fn an_extension_is_planned_with_its_rate_memory_and_outputs() {
     let graph = graph(json!([grpc("ext", "camera")]), json!([hub("hub", "ext")]));
     let plan = plan(&graph).unwrap();
     assert_eq!(
-        plan.source.subject.to_string(),
+        plan.sources[0].node.subject.to_string(),
         "/graphInstances/i/sources/camera"
     );
     let [analysis] = &plan.analyses[..] else {
         panic!("{plan:?}");
     };
     assert_eq!(analysis.filters.intervals_90k(), []);
-    assert_eq!(analysis.source, FrameSource::Camera);
+    assert_eq!(analysis.frames, FrameSource::Camera);
     assert_eq!(analysis.own_limit, Some("0.5".parse().unwrap()));
     assert_eq!(analysis.downstream.outputs, [Some("out".to_owned())]);
     let memory = SharedMemoryOptions::default().with_bytes(20 << 20);
@@ -130,15 +130,73 @@ fn behind_a_motion_node_an_extension_gets_annotated_frames_at_its_own_rate() {
         json!([hub("hub", "ext"), hub("motionHub", "md")]),
     );
     let plan = plan(&graph).unwrap();
-    let [motion] = &plan.motions[..] else {
+    let [motion] = &plan.sources[0].motions[..] else {
         panic!("{plan:?}");
     };
     assert_eq!(motion.downstream.outputs, [Some("out".to_owned())]);
     assert_eq!(motion.filters.intervals_90k(), []);
     assert!(!motion.settings.output_motion_region);
     assert_eq!(motion.settings.event_aggregation_window.as_secs(), 2);
-    assert_eq!(plan.analyses[0].source, FrameSource::Motion(MotionId(0)));
+    assert_eq!(plan.analyses[0].frames, FrameSource::Motion(MotionId(0)));
     assert_eq!(plan.analyses[0].own_limit, Some("0.5".parse().unwrap()));
+}
+
+#[test]
+fn nodes_and_sinks_belong_to_the_stream_that_they_are_fed_from() {
+    let source = |name: &str| json!({"@type": "#Microsoft.Media.MediaGraphRtspSource", "name": name, "endpoint": endpoint("rtsp://cam/a")});
+    let gate = json!({
+        "@type": "#Microsoft.Media.MediaGraphSignalGateProcessor", "name": "gate",
+        "inputs": [{"nodeName": "ext"}, {"nodeName": "subMotion"}, {"nodeName": "main"}],
+        "minimumActivationTime": "PT10S", "maximumActivationTime": "PT30S",
+    });
+    let file = json!({
+        "@type": "#Microsoft.Media.MediaGraphFileSink", "name": "file", "inputs": [{"nodeName": "gate"}],
+        "baseDirectoryPath": "/var/media", "fileNamePattern": "a-${System.DateTime}", "maximumSizeMiB": "512",
+    });
+    let mut value = json!({
+        "@apiVersion": "2.0", "name": "t",
+        "properties": {
+            "sources": [source("main"), source("sub")],
+            "processors": [
+                motion("mainMotion", "main"), motion("subMotion", "slow"), rate_filter("slow", "sub", "5"),
+                grpc("ext", "subMotion"), grpc("second", "ext"), gate,
+            ],
+            "sinks": [hub("hub", "second"), hub("motionHub", "mainMotion"), file],
+        },
+    });
+    let resolved = |value: &Value, strictness| {
+        let topology = Topology::from_value(value.clone()).unwrap();
+        resolve(&topology, &Instance::new("i", "t", []), strictness)
+    };
+    assert!(resolved(&value, Strictness::Compatible).is_err());
+    let graph = resolved(&value, Strictness::Open).unwrap().graph;
+    let planned = plan(&graph).unwrap();
+    let motions = planned.sources.iter().map(|source| {
+        let names = source.motions.iter().map(|motion| motion.node.name.as_str());
+        (source.node.name.as_str(), names.collect::<Vec<_>>())
+    });
+    let motions: Vec<_> = motions.collect();
+    assert_eq!(
+        motions,
+        [("main", vec!["mainMotion"]), ("sub", vec!["subMotion"])]
+    );
+    let analyses = planned.analyses.iter().map(|plan| (plan.source, plan.frames));
+    let analyses: Vec<_> = analyses.collect();
+    let (first, second) = (
+        FrameSource::Motion(MotionId(0)),
+        FrameSource::Analysis(AnalysisId(0)),
+    );
+    assert_eq!(analyses, [(SourceId(1), first), (SourceId(1), second)]);
+    assert_eq!(planned.recordings[0].source, SourceId(0));
+    assert_eq!(planned.sources[1].motions[0].downstream.gates, [RecordingId(0)]);
+    // A sink directly behind the second stream.
+    value["properties"]["sinks"][2] = json!({
+        "@type": "#Microsoft.Media.MediaGraphAssetSink", "name": "asset", "segmentLength": "PT60S",
+        "assetNamePattern": "a-${System.DateTime}", "localMediaCachePath": "/x", "localMediaCacheMaximumSizeMiB": "9",
+        "inputs": [{"nodeName": "sub"}],
+    });
+    let graph = resolved(&value, Strictness::Open).unwrap().graph;
+    assert_eq!(plan(&graph).unwrap().recordings[0].source, SourceId(1));
 }
 
 fn rate_filter(name: &str, input: &str, fps: &str) -> Value {
@@ -164,7 +222,7 @@ fn results_pass_a_filter_to_the_sinks_and_gates_behind_it() {
     both["hubOutputName"] = "both".into();
     let processors = json!([motion("md", "camera"), rate_filter("slow", "md", "2"), gate]);
     let plan = plan(&graph(processors, json!([hub("hub", "slow"), both, file]))).unwrap();
-    let downstream = &plan.motions[0].downstream;
+    let downstream = &plan.sources[0].motions[0].downstream;
     let mut outputs: Vec<_> = downstream.outputs.iter().flatten().collect();
     outputs.sort();
     assert_eq!(outputs, ["both", "out"], "each sink gets a result once");
@@ -210,7 +268,7 @@ fn extensions_in_series_are_planned_each_after_the_one_whose_frames_it_takes() {
     let plan = plan(&graph).unwrap();
     let names: Vec<&str> = plan.analyses.iter().map(|plan| plan.node.name.as_str()).collect();
     assert_eq!(names, ["first", "second"]);
-    assert_eq!(plan.analyses[1].source, FrameSource::Analysis(AnalysisId(0)));
+    assert_eq!(plan.analyses[1].frames, FrameSource::Analysis(AnalysisId(0)));
     assert!(plan.analyses[1].annotated_only && plan.analyses[0].downstream.outputs.is_empty());
 }
 
@@ -382,6 +440,6 @@ fn selectors_of_all_inputs_on_the_way_to_a_node_decide_which_video_it_gets() {
     let filters = &mut plan.analyses[0].filters;
     assert!(filters.set_codec(VideoCodec::H264) && !filters.admit(0));
     assert!(!filters.set_codec(VideoCodec::H265) && filters.admit(0));
-    let unlimited = &mut plan.motions[0].filters;
+    let unlimited = &mut plan.sources[0].motions[0].filters;
     assert!(!unlimited.set_codec(VideoCodec::H264) && unlimited.admit(0));
 }

@@ -32,7 +32,7 @@ fn a_stalled_disk_drops_up_to_a_key_frame_and_leaves_space_for_signals() {
     assert_eq!(dropped(), 1);
     input.metadata().add(1, "{}".to_owned());
     assert_eq!(dropped(), 2, "results take no place of the signals'");
-    let signals = input.signals(counters.node("gate"));
+    let signals = input.signals(counters.node("gate"), StreamClock::default());
     for _ in 0..RESERVED + 3 {
         signals.signal(5);
     }
@@ -121,7 +121,7 @@ async fn a_panic_ends_a_recording_that_is_finished_and_another_one_starts() {
         budget: Budget::new(64 << 20),
         recovered: RecoveredClips::default(),
     };
-    let (mut input, signals, worker) = start(plan, &context).unwrap();
+    let (mut input, signals, worker) = start(plan, StreamClock::default(), &context).unwrap();
     drop(context);
     input.begin();
     input.set_test_video();

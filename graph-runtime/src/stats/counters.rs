@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use lva_inference_schema::EventName;
-use lva_media_types::MediaTime;
 use parking_lot::Mutex;
 
 use super::latency::LastMinute;
@@ -59,13 +58,11 @@ struct Inner {
     nodes: Mutex<BTreeMap<String, NodeCounters>>,
 }
 
-/// Media times of pictures from the camera.
+/// Media times of pictures from the camera's first stream.
 #[derive(Debug, Default)]
 struct Pictures {
     first_90k: Option<u64>,
     last_90k: Option<u64>,
-    /// The newest picture, and when it arrived.
-    newest: Option<(u64, Instant)>,
 }
 
 #[derive(Debug, Default)]
@@ -126,19 +123,17 @@ impl Counters {
         }
     }
 
-    /// A picture has come from the camera.
-    pub(crate) fn received(&self, timestamp_90k: u64, received_at: Instant) {
+    /// A picture has come from the camera; the time is of its first stream alone.
+    pub(crate) fn received(&self, timestamp_90k: Option<u64>) {
         self.0.received.add(1);
-        let mut pictures = self.0.pictures.lock();
-        pictures.first_90k.get_or_insert(timestamp_90k);
-        pictures.last_90k = Some(timestamp_90k);
-        // A reordered picture does not turn the clock back.
-        if pictures.newest.is_none_or(|(newest, _)| newest < timestamp_90k) {
-            pictures.newest = Some((timestamp_90k, received_at));
+        if let Some(time) = timestamp_90k {
+            let mut pictures = self.0.pictures.lock();
+            pictures.first_90k.get_or_insert(time);
+            pictures.last_90k = Some(time);
         }
     }
 
-    /// A new session with the camera begins: its first picture is still to come.
+    /// A new session of the first stream begins: its first picture is still to come.
     pub(crate) fn session_began(&self) {
         self.0.pictures.lock().first_90k = None;
     }
@@ -147,13 +142,6 @@ impl Counters {
     pub(crate) fn decoded(&self, pictures: u64, skipped: u64) {
         self.0.decoded.add(pictures);
         self.0.skipped.add(skipped);
-    }
-
-    /// The media time of what arrives now; `None` before the first picture.
-    pub(crate) fn media_now_90k(&self, now: Instant) -> Option<u64> {
-        let (newest, at) = self.0.pictures.lock().newest?;
-        let ticks = MediaTime::ticks_in(now.saturating_duration_since(at));
-        Some(newest.saturating_add(ticks))
     }
 
     pub(crate) fn event(&self, name: EventName) {
@@ -370,20 +358,5 @@ mod tests {
         assert_eq!(stats.latencies["motion"].max, Duration::from_millis(450));
         assert_eq!(stats.frame_to_answer.count, 3, "no extension answered");
         assert!(counters.snapshot_at(ms(120_000)).latencies.is_empty());
-    }
-
-    #[test]
-    fn media_time_goes_on_from_the_newest_picture_whatever_the_wall_clock_shows() {
-        let counters = Counters::default();
-        let began = Instant::now();
-        let seconds = |seconds| began + Duration::from_secs(seconds);
-        assert_eq!(counters.media_now_90k(began), None);
-        counters.received(1000 * 90_000, seconds(0));
-        counters.received(1001 * 90_000, seconds(1));
-        counters.received(1000 * 90_000 + 45_000, seconds(2)); // reordered
-        assert_eq!(counters.media_now_90k(seconds(3)), Some(1003 * 90_000));
-        counters.received(4600 * 90_000, seconds(4));
-        assert_eq!(counters.media_now_90k(seconds(4)), Some(4600 * 90_000));
-        assert_eq!(counters.snapshot().received, 4);
     }
 }

@@ -23,3 +23,4 @@ mod site;
 mod slow_disk;
 mod support;
 mod together;
+mod two_streams;

@@ -376,8 +376,10 @@ impl Maker {
         if self.dice.one_in(5) {
             sources.push(self.source("IoTHubMessageSource"));
         }
-        if self.dice.one_in(30) {
-            sources.push(self.source("RtspSource"));
+        if self.dice.one_in(4) {
+            // Two streams of a camera, and sometimes more than there may be.
+            let more = if self.dice.one_in(8) { 2 } else { 1 };
+            sources.extend((0..more).map(|_| self.source("RtspSource")));
         }
         let mut kinds = vec![
             "MotionDetectionProcessor",
@@ -428,6 +430,8 @@ impl Maker {
 #[derive(Debug, Default)]
 struct Tally {
     activated: usize,
+    /// Of them with two streams of a camera.
+    two_streams: usize,
     refused: usize,
     /// Refused for an address or a certificate alone, which only the runtime's libraries understand.
     by_libraries: usize,
@@ -506,6 +510,10 @@ async fn keep_the_promise(graphs: u64) -> Tally {
             refused.is_empty(),
             "graph {seed}: {refused:?}, {answers:?}: {document:#} {instance:?}"
         );
+        let sources = document["properties"]["sources"].as_array().unwrap();
+        let is_stream = |source: &&Value| source["@type"].as_str().unwrap().ends_with("RtspSource");
+        let streams = sources.iter().filter(is_stream).count();
+        tally.two_streams += usize::from(active && streams == 2);
         match active {
             true => tally.activated += 1,
             false => tally.refused += 1,
@@ -521,6 +529,7 @@ async fn try_graphs(graphs: u64) {
     // Captured, unless asked for.
     let mut stderr = std::io::stderr();
     writeln!(stderr, "{graphs} graphs: {tally:?}").unwrap();
+    assert!(tally.two_streams as u64 > graphs / 40, "{tally:?}");
     for count in [tally.activated, tally.refused] {
         assert!(
             count as u64 > graphs / 8,

@@ -177,6 +177,28 @@ pub(super) fn cases() -> Vec<Case> {
             DiagnosticCode::CountRule,
             at("/properties/sources/1", source("second")),
             "/properties",
+            Hint,
+            Error,
+        ),
+        case(
+            DiagnosticCode::CountRule,
+            with(
+                at("/properties/sources/1", source("second")),
+                "/properties/sources/2",
+                source("third"),
+            ),
+            "/properties",
+            Error,
+            Error,
+        ),
+        case(
+            DiagnosticCode::NotSupported,
+            with(
+                at("/properties/sources/1", source("second")),
+                "/properties/processors/2/inputs/2",
+                json!({"nodeName": "second"}),
+            ),
+            "/properties/processors/2/inputs/2/nodeName",
             Error,
             Error,
         ),
