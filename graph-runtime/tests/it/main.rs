@@ -12,6 +12,7 @@ mod life;
 mod methods;
 mod motion;
 mod nodes;
+mod odd_recordings;
 mod onvif;
 mod plant;
 mod previews;
