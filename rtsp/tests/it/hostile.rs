@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::time::Instant;
 
-use lva_rtsp::{Camera, Transport};
+use lva_rtsp::{Camera, Repair, Transport};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 
@@ -27,6 +27,33 @@ struct Flood {
     at: &'static str,
     first: Vec<u8>,
     again: Vec<u8>,
+    /// Of packets: the length of each in `again`, and where its number stands. Each gets the next number, because those that
+    /// repeat one are dropped before anything looks at them.
+    packet: Option<(usize, u16)>,
+}
+
+/// Where the number of an interleaved packet stands.
+const NUMBER: std::ops::Range<usize> = 6..8;
+
+impl Flood {
+    /// The bytes to send next.
+    fn next(&mut self) -> &[u8] {
+        if let Some((length, number)) = &mut self.packet {
+            for packet in self.again.chunks_exact_mut(*length) {
+                *number = number.wrapping_add(1);
+                packet[NUMBER].copy_from_slice(&number.to_be_bytes());
+            }
+        }
+        &self.again
+    }
+}
+
+/// Interleaved packets without end.
+fn media_flood(name: &'static str, first: &[u8], packet: &[u8]) -> Flood {
+    Flood {
+        packet: Some((packet.len(), 1)),
+        ..flood(name, "PLAY", first, packet)
+    }
 }
 
 fn flood(name: &'static str, at: &'static str, first: &[u8], again: &[u8]) -> Flood {
@@ -36,6 +63,7 @@ fn flood(name: &'static str, at: &'static str, first: &[u8], again: &[u8]) -> Fl
         at,
         first: first.to_vec(),
         again: again.repeat(times),
+        packet: None,
     }
 }
 
@@ -88,23 +116,20 @@ fn floods() -> Vec<Flood> {
             b"RTSP/1.0 100 Continue\r\n\r\n",
         ),
         flood("garbage", "DESCRIBE", b"", b"\x01\x02$\xff\xffR"),
-        flood(
+        media_flood(
             "a fragment without end",
-            "PLAY",
             &media(&[0x7c, 0x85, 0x88]),
             &media(&large),
         ),
-        flood("SEI without a picture", "PLAY", b"", &media(&sei)),
-        flood("units of one byte", "PLAY", b"", &media(&stap)),
-        flood(
+        media_flood("SEI without a picture", b"", &media(&sei)),
+        media_flood("units of one byte", b"", &media(&stap)),
+        media_flood(
             "packets of other types",
-            "PLAY",
             b"",
             &[&media(&large)[..5], &[50], &media(&large)[6..]].concat(),
         ),
-        flood(
+        media_flood(
             "channels that nobody set up",
-            "PLAY",
             b"",
             &[&[b'$', 9], &media(&large)[2..]].concat(),
         ),
@@ -132,7 +157,11 @@ fn processor_seconds() -> f64 {
 }
 
 /// Serves connections until so much was sent or so many came.
-async fn serve(listener: tokio::net::TcpListener, flood: Flood, done: watch::Sender<Option<(usize, usize)>>) {
+async fn serve(
+    listener: tokio::net::TcpListener,
+    mut flood: Flood,
+    done: watch::Sender<Option<(usize, usize)>>,
+) {
     let (mut sent, mut connections, mut open) = (0, 0, Vec::new());
     while let Ok((mut stream, _)) = listener.accept().await {
         connections += 1;
@@ -146,7 +175,7 @@ async fn serve(listener: tokio::net::TcpListener, flood: Flood, done: watch::Sen
             }
             if tunnel || request.method == flood.at {
                 let _ = stream.write_all(&flood.first).await;
-                while sent < SENT && stream.write_all(&flood.again).await.is_ok() {
+                while sent < SENT && stream.write_all(flood.next()).await.is_ok() {
                     sent += flood.again.len();
                 }
                 break;
@@ -180,6 +209,7 @@ async fn suffer(flood: Flood, transport: Transport) {
     let open = descriptors().saturating_sub(before.1);
     let seconds = processor_seconds() - before.2;
     let stopping = Instant::now();
+    let monitor = camera.monitor();
     closed(camera, name).await;
     let stopped = stopping.elapsed();
     serving.abort();
@@ -189,6 +219,11 @@ async fn suffer(flood: Flood, transport: Transport) {
         sent / 1024,
         bytes / 1024,
         stopped.as_millis()
+    );
+    let duplicates = monitor.counters().repairs.count(Repair::Duplicate);
+    assert_eq!(
+        duplicates, 0,
+        "{name}: what is dropped as a duplicate costs nothing"
     );
     assert!(bytes < MOST_BYTES, "{name}: {bytes} bytes");
     assert!(open <= MOST_DESCRIPTORS, "{name}: {open} descriptors");
