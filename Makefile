@@ -69,7 +69,7 @@ snippets: ## compile every Rust snippet of the documents in a fresh crate, as a 
 crates: ## package every crate, build the packages by themselves, run the examples of their documentation (minutes)
 	scripts/check-packages.py
 
-bench: packages ## the picture path beside ffmpeg, GStreamer and OpenCV: CPU time, ratios, PSNR (minutes)
+bench: packages ## receiving, and the picture path, beside ffmpeg, GStreamer and OpenCV: CPU time, ratios, PSNR (many minutes)
 	scripts/bench.sh
 
 sbom: ## the crates that lva-edge is built of, with versions and licences, as CycloneDX in target/sbom; with cargo-cyclonedx

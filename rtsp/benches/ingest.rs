@@ -2,10 +2,11 @@
 //! and clock on), `ffmpeg -c copy -f null`, and GStreamer's `rtspsrc ! fakesink`, all from `lva-rtsp-simulator` in a
 //! process of its own.
 //!
-//! `cargo bench -p lva-rtsp --bench ingest -- --streams 20 --seconds 30 --rounds 1`
+//! `cargo bench -p lva-rtsp --bench ingest -- --streams 20 --seconds 20 --rounds 5`, which `make bench` runs.
 //!
-//! The figures of the foreign programs include their start, as ours do. They are run one kind after the other on the
-//! same machine; the load average is printed, because what else runs there moves them. Linux only.
+//! The figures of the foreign programs include their start, as ours do. In each round all clients take turns on the same
+//! machine, and a ratio is the median of the rounds' ratios; the load average is printed, because what else runs there moves
+//! the figures. Linux only.
 #![allow(clippy::print_stdout, reason = "a table is what it is for")]
 
 use std::path::Path;
@@ -146,10 +147,9 @@ fn compare(streams: u64, seconds: u64, rounds: u64) -> Result<(), Failure> {
             .collect()
     };
     println!(
-        "{streams} streams of 1080p30 H.264 at 4 Mbit/s, {seconds} s, {rounds} round(s), load before: {}",
+        "Receiving without decoding: {streams} streams of 1080p30 H.264 at 4 Mbit/s, {seconds} s, {rounds} round(s), load before: {}",
         load()
     );
-    println!("| client | CPU-s a stream-minute | of ffmpeg's |\n|---|---|---|");
     let rows: Vec<(&str, Commands<'_>)> = vec![
         (
             "`ffmpeg -rtsp_transport tcp -c copy -f null`",
@@ -198,27 +198,46 @@ fn compare(streams: u64, seconds: u64, rounds: u64) -> Result<(), Failure> {
         ("`lva-rtsp` over UDP", Box::new(|| ours("udp"))),
         ("`lva-rtsp` in an HTTP tunnel", Box::new(|| ours("http"))),
     ];
-    let mut reference = None;
-    for (name, commands) in &rows {
-        let mut costs = Vec::new();
-        for _ in 0..rounds {
-            match cost(commands()) {
-                Ok(cpu) => costs.push(cpu / (streams as f64 * seconds as f64 / 60.0)),
-                Err(error) => eprintln!("    {name}: {error}"),
+    // By the row, then by the round; none where a client is missing or failed.
+    let mut costs = vec![Vec::new(); rows.len()];
+    for _ in 0..rounds {
+        for ((name, commands), costs) in rows.iter().zip(&mut costs) {
+            let cost = cost(commands()).map(|cpu| cpu / (streams as f64 * seconds as f64 / 60.0));
+            if let Err(error) = &cost {
+                eprintln!("    {name}: {error}");
             }
+            costs.push(cost.ok());
         }
-        costs.sort_by(f64::total_cmp);
-        let Some(median) = costs.get(costs.len() / 2) else {
-            println!("| {name} | not run | |");
-            continue;
-        };
-        let reference = *reference.get_or_insert(*median);
-        println!("| {name} | {median:.3} | {:.2} |", median / reference);
+    }
+    println!(
+        "| client | CPU-s per stream-minute | lowest to highest | relative to ffmpeg |\n|---|---|---|---|"
+    );
+    let reference = costs.first().cloned().unwrap_or_default();
+    for ((name, _), costs) in rows.iter().zip(&costs) {
+        let both = costs.iter().zip(&reference);
+        let ratios = both.filter_map(|(own, of)| Some((*own)? / (*of)?));
+        let (mut own, mut ratios): (Vec<f64>, Vec<f64>) =
+            (costs.iter().copied().flatten().collect(), ratios.collect());
+        match (median(&mut own), median(&mut ratios)) {
+            (Some(middle), Some(ratio)) => println!(
+                "| {name} | {middle:.3} | {:.3} to {:.3} | {ratio:.2} |",
+                own.first().copied().unwrap_or(middle),
+                own.last().copied().unwrap_or(middle),
+            ),
+            (Some(middle), None) => println!("| {name} | {middle:.3} | | |"),
+            _ => println!("| {name} | not run | | |"),
+        }
     }
     println!("load after: {}", load());
     drop(server.stdin.take());
     server.wait()?;
     Ok(())
+}
+
+/// Sorts them, too.
+fn median(values: &mut [f64]) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
 }
 
 /// 10 s of moving pictures with noise, at 4 Mbit/s, a key frame each second.
