@@ -9,8 +9,9 @@
 //! | [`http::HttpConnection`] | one request and one response at a time over a connection that is kept open |
 //! | [`http::HttpAuthenticator`] | answers Basic and Digest challenges, or adds a fixed header |
 //!
-//! **The server's certificate is always checked by rustls's own verifier unless a switch turns a check off.** In any case,
-//! the server must prove that it holds the private key of the certificate it presents.
+//! **The server's certificate is always checked, by rustls's own functions, unless a switch turns a check off.** A certificate that
+//! was itself given as a trusted one needs no signature of another. In any case, the server must prove that it holds the private
+//! key of the certificate it presents.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -54,4 +55,4 @@ mod tls;
 pub use certificate::ClientCertificate;
 pub use error::ClientTlsError;
 pub use roots::TrustedRoots;
-pub use tls::{ClientTls, certificate_advice, server_name};
+pub use tls::{ClientTls, peer_has_no_tls, server_name, tls_advice};

@@ -9,7 +9,23 @@ use crate::error::ClientTlsError;
 
 /// The certificates a client trusts: those of the platform, or given ones and no other.
 #[derive(Clone, Default)]
-pub struct TrustedRoots(Option<Arc<RootCertStore>>);
+pub struct TrustedRoots(Option<Given>);
+
+#[derive(Clone)]
+struct Given {
+    roots: Arc<RootCertStore>,
+    /// The same as they were given: a server that presents one of them is trusted too.
+    certificates: Arc<[CertificateDer<'static>]>,
+}
+
+impl Given {
+    fn new(roots: RootCertStore, certificates: Vec<CertificateDer<'static>>) -> Self {
+        Self {
+            roots: Arc::new(roots),
+            certificates: certificates.into(),
+        }
+    }
+}
 
 impl TrustedRoots {
     /// The authorities that this machine trusts. Debian installs them with the package `ca-certificates`; the variables
@@ -18,21 +34,24 @@ impl TrustedRoots {
         Self(None)
     }
 
-    /// Only the certificates in these PEM documents, each with one or more: those of authorities, or a server's own.
+    /// Only the certificates in these PEM documents, each with one or more: those of authorities, or a server's own. To
+    /// [`ClientTls`](crate::ClientTls) a server that presents one of them byte for byte is trusted as long as the certificate is
+    /// valid and names the host, whoever signed it.
     ///
     /// # Errors
     ///
     /// [`ClientTlsError`] for a document without certificates, an unusable certificate, or no documents.
     pub fn from_pem<T: AsRef<[u8]>>(documents: impl IntoIterator<Item = T>) -> Result<Self, ClientTlsError> {
-        let mut roots = RootCertStore::empty();
+        let (mut roots, mut certificates) = (RootCertStore::empty(), Vec::new());
         for (index, document) in documents.into_iter().enumerate() {
             let position = index + 1;
             let before = roots.len();
             for certificate in CertificateDer::pem_slice_iter(document.as_ref()) {
                 // The reason may quote what was read, which may be a private key.
                 let certificate = certificate.map_err(|_| ClientTlsError::Pem { position })?;
-                let added = roots.add(certificate);
+                let added = roots.add(certificate.clone());
                 added.map_err(|cause| ClientTlsError::Certificate { position, cause })?;
+                certificates.push(certificate);
             }
             if roots.len() == before {
                 return Err(ClientTlsError::Pem { position });
@@ -41,7 +60,7 @@ impl TrustedRoots {
         if roots.is_empty() {
             return Err(ClientTlsError::NoCertificates);
         }
-        Ok(Self(Some(Arc::new(roots))))
+        Ok(Self(Some(Given::new(roots, certificates))))
     }
 
     /// Only the certificates in a bundle that someone else keeps, in PEM: those that cannot be used are left out. Returns
@@ -52,13 +71,14 @@ impl TrustedRoots {
     /// [`ClientTlsError`] for a bundle without a usable certificate: that of the first one.
     pub fn from_pem_bundle(bundle: impl AsRef<[u8]>) -> Result<(Self, usize), ClientTlsError> {
         let position = 1;
-        let mut roots = RootCertStore::empty();
+        let (mut roots, mut certificates) = (RootCertStore::empty(), Vec::new());
         let mut first = None;
         let mut left_out = 0;
         for certificate in CertificateDer::pem_slice_iter(bundle.as_ref()) {
             let added = match certificate {
                 Ok(certificate) => roots
-                    .add(certificate)
+                    .add(certificate.clone())
+                    .map(|()| certificates.push(certificate))
                     .map_err(|cause| ClientTlsError::Certificate { position, cause }),
                 Err(_) => Err(ClientTlsError::Pem { position }),
             };
@@ -70,12 +90,19 @@ impl TrustedRoots {
         if roots.is_empty() {
             return Err(first.unwrap_or(ClientTlsError::Pem { position }));
         }
-        Ok((Self(Some(Arc::new(roots))), left_out))
+        Ok((Self(Some(Given::new(roots, certificates))), left_out))
     }
 
     /// The given certificates; `None` for those of the platform.
     pub fn given(&self) -> Option<&RootCertStore> {
-        self.0.as_deref()
+        self.0.as_ref().map(|given| given.roots.as_ref())
+    }
+
+    /// The given certificates as they are.
+    pub(crate) fn certificates(&self) -> Arc<[CertificateDer<'static>]> {
+        self.0
+            .as_ref()
+            .map_or_else(Default::default, |given| Arc::clone(&given.certificates))
     }
 
     /// The certificates for rustls. Reads the platform's each time, which takes a few milliseconds.
@@ -84,8 +111,8 @@ impl TrustedRoots {
     ///
     /// [`ClientTlsError::NoPlatformRoots`] when the machine trusts no authority.
     pub fn load(&self) -> Result<Arc<RootCertStore>, ClientTlsError> {
-        if let Some(roots) = &self.0 {
-            return Ok(Arc::clone(roots));
+        if let Some(given) = &self.0 {
+            return Ok(Arc::clone(&given.roots));
         }
         let found = rustls_native_certs::load_native_certs();
         let mut roots = RootCertStore::empty();
@@ -104,7 +131,7 @@ impl PartialEq for TrustedRoots {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (None, None) => true,
-            (Some(a), Some(b)) => a.roots == b.roots,
+            (Some(a), Some(b)) => a.certificates == b.certificates,
             _ => false,
         }
     }
@@ -116,7 +143,7 @@ impl fmt::Debug for TrustedRoots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             None => f.write_str("TrustedRoots(platform)"),
-            Some(roots) => write!(f, "TrustedRoots({} given)", roots.len()),
+            Some(given) => write!(f, "TrustedRoots({} given)", given.certificates.len()),
         }
     }
 }

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::io;
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -103,17 +104,11 @@ impl ClientTls {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(ClientTlsError::Provider)?;
-        let builder = match !self.ignore_hostname && !self.ignore_signature {
-            true => builder.with_root_certificates(self.roots.load()?),
-            false => {
-                let verifier = RelaxedVerifier {
-                    roots: match self.ignore_signature {
-                        true => None,
-                        false => Some(self.roots.load()?),
-                    },
-                    ignore_hostname: self.ignore_hostname,
-                    provider,
-                };
+        let relaxed = self.ignore_hostname || self.ignore_signature;
+        let builder = match relaxed || self.roots.given().is_some() {
+            false => builder.with_root_certificates(self.roots.load()?),
+            true => {
+                let verifier = self.verifier(provider)?;
                 builder
                     .dangerous()
                     .with_custom_certificate_verifier(Arc::new(verifier))
@@ -122,6 +117,18 @@ impl ClientTls {
         Ok(match &self.certificate {
             Some(certificate) => builder.with_client_cert_resolver(certificate.resolver()),
             None => builder.with_no_client_auth(),
+        })
+    }
+
+    fn verifier(&self, provider: Arc<CryptoProvider>) -> Result<Verifier, ClientTlsError> {
+        Ok(Verifier {
+            roots: match self.ignore_signature {
+                true => None,
+                false => Some(self.roots.load()?),
+            },
+            pinned: self.roots.certificates(),
+            ignore_hostname: self.ignore_hostname,
+            provider,
         })
     }
 }
@@ -137,16 +144,20 @@ impl fmt::Debug for ClientTls {
     }
 }
 
-/// The usual checks, less those that a switch turns off. rustls's own verifier cannot leave one of them out.
+/// The usual checks, less those that a switch turns off and those that a server's own certificate, given as a trusted one,
+/// makes needless. rustls's own verifier cannot leave one of them out.
 #[derive(Debug)]
-struct RelaxedVerifier {
+struct Verifier {
     /// `None`: any signature is accepted.
     roots: Option<Arc<RootCertStore>>,
+    /// Servers that present one of these, byte for byte, are trusted: it need not be signed by another one, nor say that it is
+    /// no authority. Cameras sign theirs themselves and call it one.
+    pinned: Arc<[CertificateDer<'static>]>,
     ignore_hostname: bool,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for RelaxedVerifier {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -158,7 +169,19 @@ impl ServerCertVerifier for RelaxedVerifier {
         let certificate = ParsedCertificate::try_from(end_entity)?;
         if let Some(roots) = &self.roots {
             let algorithms = self.provider.signature_verification_algorithms.all;
-            verify_server_cert_signed_by_trust_anchor(&certificate, roots, intermediates, now, algorithms)?;
+            let signed = verify_server_cert_signed_by_trust_anchor(
+                &certificate,
+                roots,
+                intermediates,
+                now,
+                algorithms,
+            );
+            // The dates are checked first, so every other fault leaves them checked.
+            let is_pinned = || self.pinned.iter().any(|pinned| pinned == end_entity);
+            match signed {
+                Err(error) if is_about_time(&error) || !is_pinned() => return Err(error),
+                _ => {}
+            }
         }
         if !self.ignore_hostname {
             verify_server_name(&certificate, server_name)?;
@@ -192,6 +215,18 @@ impl ServerCertVerifier for RelaxedVerifier {
     }
 }
 
+fn is_about_time(error: &rustls::Error) -> bool {
+    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+
+    let rustls::Error::InvalidCertificate(error) = error else {
+        return false;
+    };
+    matches!(
+        error,
+        Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }
+    )
+}
+
 /// The name that a certificate must hold for a host as written in an address, with or without the brackets of IPv6.
 ///
 /// # Errors
@@ -204,8 +239,27 @@ pub fn server_name(host: &str) -> Result<ServerName<'static>, ClientTlsError> {
     })
 }
 
-/// What an operator can do about a rejected certificate. `None` for an error that is not about a certificate.
-pub fn certificate_advice(error: &rustls::Error) -> Option<String> {
+fn tls_failure(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// Whether a handshake failed because the peer answered something that is not TLS.
+pub fn peer_has_no_tls(error: &io::Error) -> bool {
+    matches!(tls_failure(error), Some(rustls::Error::InvalidMessage(_)))
+}
+
+/// What an operator can do about a handshake that failed: about a rejected certificate, or a port without TLS. `None` for other
+/// errors.
+pub fn tls_advice(error: &io::Error) -> Option<String> {
+    if peer_has_no_tls(error) {
+        return Some(
+            "it does not speak TLS on this port: check the port, or use an address without TLS".to_owned(),
+        );
+    }
+    certificate_advice(tls_failure(error)?)
+}
+
+fn certificate_advice(error: &rustls::Error) -> Option<String> {
     let rustls::Error::InvalidCertificate(certificate) = error else {
         return None;
     };
@@ -230,7 +284,57 @@ pub fn certificate_advice(error: &rustls::Error) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
     use super::*;
+
+    /// Of a camera: valid from 2020 to 2030, for `camera.local`.
+    fn own(is_ca: IsCa) -> CertificateParams {
+        let mut params = CertificateParams::new(["camera.local".to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2030, 1, 1);
+        params.is_ca = is_ca;
+        params
+    }
+
+    fn judged(tls: &ClientTls, shown: &Certificate, host: &str, year: u64) -> Result<(), rustls::Error> {
+        let verifier = tls.verifier(Arc::new(ring::default_provider())).unwrap();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs((year - 1970) * 31_557_600));
+        let name = server_name(host).unwrap();
+        let verified = verifier.verify_server_cert(shown.der(), &[], &name, &[], now);
+        verified.map(|_| ())
+    }
+
+    #[test]
+    fn a_given_certificate_is_trusted_for_its_host_while_it_is_valid_whoever_signed_it() {
+        let key = KeyPair::generate().unwrap();
+        let authority = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(own(authority), KeyPair::generate().unwrap()).unwrap();
+        for given in [
+            own(IsCa::NoCa).self_signed(&key).unwrap(),
+            // As many cameras have it.
+            own(authority).self_signed(&key).unwrap(),
+            own(IsCa::ExplicitNoCa).signed_by(&key, &issuer).unwrap(),
+        ] {
+            let tls = ClientTls::from_pem([given.pem()]).unwrap();
+            judged(&tls, &given, "camera.local", 2025).unwrap();
+            for (host, year) in [
+                ("other.local", 2025),
+                ("camera.local", 2019),
+                ("camera.local", 2031),
+            ] {
+                judged(&tls, &given, host, year).unwrap_err();
+                // By these switches no more is left out than they say.
+                let any_host = tls.clone().dangerous_ignore_hostname(true);
+                assert_eq!(judged(&any_host, &given, host, year).is_ok(), year == 2025);
+            }
+            // Another one of the same name and key.
+            let another = own(authority).self_signed(&key).unwrap();
+            judged(&tls, &another, "camera.local", 2025).unwrap_err();
+        }
+    }
 
     #[test]
     fn hosts_of_all_kinds_have_names() {
@@ -252,9 +356,18 @@ mod tests {
 
     #[test]
     fn advice_names_a_remedy() {
-        let advice = |error| certificate_advice(&rustls::Error::InvalidCertificate(error)).unwrap();
+        let of = |error| tls_advice(&io::Error::other(error));
+        let advice = |error| of(rustls::Error::InvalidCertificate(error)).unwrap();
         assert!(advice(CertificateError::UnknownIssuer).contains("trusted certificates"));
         assert!(advice(CertificateError::Expired).contains("renew"));
-        assert!(certificate_advice(&rustls::Error::DecryptError).is_none());
+        assert!(of(rustls::Error::DecryptError).is_none());
+        let plain = of(rustls::Error::InvalidMessage(
+            rustls::InvalidMessage::InvalidContentType,
+        ))
+        .unwrap();
+        assert!(
+            plain.contains("TLS on this port") && !plain.contains("certificate"),
+            "{plain}"
+        );
     }
 }

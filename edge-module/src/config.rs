@@ -11,6 +11,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use lva_framing::{DecodeQuality, DecoderOptions, Hardware};
+use lva_media_types::BasicAuthentication;
 use serde::{Deserialize, Serialize};
 
 pub use brokers::{KafkaConfig, NatsConfig};
@@ -31,6 +32,8 @@ const DOCUMENTED: &str = include_str!("../lva-edge.toml");
 pub struct Config {
     /// Names and directories.
     pub module: ModuleConfig,
+    /// How cameras are reached.
+    pub cameras: CamerasConfig,
     /// How cameras are decoded for analysis.
     pub decoding: DecodingConfig,
     /// The HTTP server of the methods.
@@ -86,6 +89,34 @@ impl Default for ModuleConfig {
             recordings: "recordings".into(),
             allow_recordings_under: Vec::new(),
             stop_seconds: 15,
+        }
+    }
+}
+
+/// How cameras are reached.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct CamerasConfig {
+    /// `allowed`, `over-tls` or `never`, see [`BasicAuthentication`].
+    pub basic_authentication: String,
+}
+
+impl CamerasConfig {
+    /// When cameras get their password as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`] for an unknown name.
+    pub fn basic(&self) -> Result<BasicAuthentication, ConfigError> {
+        named("cameras.basic-authentication", &self.basic_authentication)
+    }
+}
+
+impl Default for CamerasConfig {
+    fn default() -> Self {
+        Self {
+            basic_authentication: BasicAuthentication::default().to_string(),
         }
     }
 }
@@ -332,6 +363,7 @@ impl Config {
             10_000,
         )?;
         range("module.stop-seconds", self.module.stop_seconds, 0, 86_400)?;
+        self.cameras.basic()?;
         self.decoding.options()?;
         self.hub.check()?;
         self.webhook.check()?;
@@ -488,6 +520,7 @@ mod tests {
         };
         assert!(rejected(|c| c.http.listen = "8580".into()).contains("http.listen"));
         assert!(rejected(|c| c.http.max_connections = 0).contains("from 1 to 10000"));
+        assert!(rejected(|c| c.cameras.basic_authentication = "no".into()).contains("use allowed, over-tls"));
         assert!(rejected(|c| c.decoding.quality = "quick".into()).contains("use exact or fast"));
         assert!(rejected(|c| c.decoding.hardware = "gpu".into()).contains("use cuda or vaapi"));
         assert!(rejected(|c| c.http.key = "key.pem".into()).contains("go together"));

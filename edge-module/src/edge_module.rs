@@ -132,7 +132,9 @@ impl EdgeModuleBuilder {
             log,
         } = self;
         config.check()?;
-        let runtime = runtime.with_decoder(config.decoding.options()?);
+        let runtime = runtime
+            .with_decoder(config.decoding.options()?)
+            .with_basic_authentication(config.cameras.basic()?);
         let target = hub::target(&config, |name| std::env::var(name).ok())?;
         let mut identity = ModuleLabels {
             hub: String::new(),

@@ -183,6 +183,7 @@ impl PreparedSource {
             .camera
             .with_reconnect(options.camera_reconnect)
             .with_timeouts(options.camera_timeouts)
+            .with_basic_authentication(options.basic_authentication)
             .with_wall_clock(options.wall.clone())
             .with_audio(recorders.iter().any(RecorderInput::wants_audio));
         Ok(Self {

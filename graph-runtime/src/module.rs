@@ -383,6 +383,7 @@ impl Module {
                 }
                 Action::Describe { endpoint } => {
                     let device = onvif_device(&endpoint).map_err(failed)?;
+                    let device = device.with_basic_authentication(self.shared.options.basic_authentication);
                     let device = lva_onvif::describe(device, self.shared.options.onvif.clone()).await;
                     let device = device.map_err(|error| failed(error.into()))?;
                     return Ok(Response::of_device(&described(device)));

@@ -9,7 +9,7 @@ use lva_framing::DecoderOptions;
 use lva_graph_model::CustomNodeTypeError;
 use lva_graph_model::methods::RegistryOptions;
 use lva_onvif::OnvifOptions;
-use lva_rtsp::{ReconnectPolicy, Timeouts, WallClock};
+use lva_rtsp::{BasicAuthentication, ReconnectPolicy, Timeouts, WallClock};
 
 use crate::node::{Factories, NodeFactory};
 
@@ -22,6 +22,7 @@ pub struct RuntimeOptions {
     pub(crate) registry: RegistryOptions,
     pub(crate) camera_reconnect: ReconnectPolicy,
     pub(crate) camera_timeouts: Timeouts,
+    pub(crate) basic_authentication: BasicAuthentication,
     pub(crate) extension_backoff: BackoffPolicy,
     pub(crate) answer_timeout: Duration,
     pub(crate) decoder: DecoderOptions,
@@ -46,6 +47,7 @@ impl RuntimeOptions {
             registry: RegistryOptions::default(),
             camera_reconnect: ReconnectPolicy::default(),
             camera_timeouts: Timeouts::default(),
+            basic_authentication: BasicAuthentication::default(),
             extension_backoff: BackoffPolicy::default(),
             answer_timeout: Duration::from_secs(30),
             decoder: DecoderOptions::default(),
@@ -92,6 +94,14 @@ impl RuntimeOptions {
     #[must_use]
     pub fn with_camera_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.camera_timeouts = timeouts;
+        self
+    }
+
+    /// When cameras, and devices that are asked by ONVIF, may get their password as it is. Default
+    /// [`BasicAuthentication::Allowed`]: many cameras know Basic alone, and have no TLS.
+    #[must_use]
+    pub fn with_basic_authentication(mut self, basic: BasicAuthentication) -> Self {
+        self.basic_authentication = basic;
         self
     }
 

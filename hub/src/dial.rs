@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lva_client_transport::{ClientTls, certificate_advice, server_name};
+use lva_client_transport::{ClientTls, server_name, tls_advice};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -105,12 +105,9 @@ async fn encrypted(socket: TcpStream, host: &str, tls: ClientTls) -> io::Result<
         .map_err(explain)
 }
 
-/// Adds the remedy to a rejected certificate.
+/// Adds the remedy to a handshake that failed.
 fn explain(error: io::Error) -> io::Error {
-    let cause = error
-        .get_ref()
-        .and_then(|cause| cause.downcast_ref::<rustls::Error>());
-    match cause.and_then(certificate_advice) {
+    match tls_advice(&error) {
         Some(advice) => io::Error::new(error.kind(), format!("TLS failed: {advice}")),
         None => error,
     }

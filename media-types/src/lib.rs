@@ -31,7 +31,7 @@ mod time;
 
 pub use bounding_box::{BoundingBox, Detection};
 pub use codec::VideoCodec;
-pub use credentials::{Credentials, SecretString};
+pub use credentials::{BasicAuthentication, Credentials, SecretString, UnknownBasicAuthentication};
 pub use pixel_format::{Alpha, PixelFormat, PixelLayout, PixelPlane, UnknownPixelFormat};
 pub use scale_mode::ScaleMode;
 pub use text::{clean_text, masked_address};

@@ -14,6 +14,7 @@ use std::str::FromStr;
 
 use http::uri::PathAndQuery;
 use lva_client_transport::http::Origin;
+use lva_media_types::masked_address;
 use url::Url;
 
 /// Where ONVIF Core wants the device service to be.
@@ -162,7 +163,7 @@ fn bare(host: &str) -> &str {
 
 impl fmt::Display for DeviceUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.origin(), self.target.path())
+        write!(f, "{}{}", self.origin(), masked_address(self.target.path()))
     }
 }
 

@@ -24,9 +24,11 @@ pub(crate) struct Authenticator {
 }
 
 impl Authenticator {
-    pub(crate) fn new(credentials: Option<HttpCredentials>) -> Self {
+    pub(crate) fn new(credentials: Option<HttpCredentials>, allows_basic: bool) -> Self {
         Self {
-            http: HttpAuthenticator::new(credentials).with_max_challenges(MAX_REJECTIONS),
+            http: HttpAuthenticator::new(credentials)
+                .with_max_challenges(MAX_REJECTIONS)
+                .with_basic(allows_basic),
             sends_token: true,
             rejections: 0,
         }
@@ -71,6 +73,11 @@ impl Authenticator {
         self.http.challenged(challenges.iter().map(String::as_str))
     }
 
+    /// Whether the device asked for Basic, which is not allowed.
+    pub(crate) fn wants_basic(&self) -> bool {
+        self.http.wants_basic()
+    }
+
     /// Whether requests carry the password itself.
     pub(crate) fn sends_password(&self) -> bool {
         self.http.sends_password()
@@ -110,7 +117,7 @@ mod tests {
     const BASIC: &str = r#"Basic realm="x""#;
 
     fn with_password() -> Authenticator {
-        Authenticator::new(Some(HttpCredentials::password("user", "hunter2")))
+        Authenticator::new(Some(HttpCredentials::password("user", "hunter2")), true)
     }
 
     fn rejected(authenticator: &mut Authenticator, challenges: &[&str]) -> bool {
@@ -161,7 +168,7 @@ mod tests {
     #[test]
     fn no_credentials_and_a_header_answer_no_challenge() {
         for credentials in [None, HttpCredentials::header("x-key", "k")] {
-            let mut authenticator = Authenticator::new(credentials);
+            let mut authenticator = Authenticator::new(credentials, true);
             let (token, _) = sent(&mut authenticator);
             assert!(!token && !rejected(&mut authenticator, &[BASIC]));
         }

@@ -8,6 +8,7 @@ use lva_client_transport::ClientTls;
 use lva_client_transport::http::{
     HttpConnection, HttpCredentials, HttpLimits, HttpResponse, HttpTransportError,
 };
+use lva_media_types::BasicAuthentication;
 
 use crate::address::DeviceUrl;
 use crate::description::{DeviceDescription, FoundDevice};
@@ -24,6 +25,7 @@ const MAX_HEADER_BYTES: usize = 32 * 1024;
 pub struct DeviceEndpoint {
     url: DeviceUrl,
     credentials: Option<HttpCredentials>,
+    basic: BasicAuthentication,
     tls: ClientTls,
 }
 
@@ -33,6 +35,7 @@ impl DeviceEndpoint {
         Self {
             url,
             credentials: None,
+            basic: BasicAuthentication::default(),
             tls: ClientTls::platform(),
         }
     }
@@ -50,6 +53,14 @@ impl DeviceEndpoint {
         self
     }
 
+    /// When the password may be sent as it is, to a device that offers neither tokens nor Digest. Default
+    /// [`BasicAuthentication::Allowed`], with a warning in the log where there is no TLS.
+    #[must_use]
+    pub fn with_basic_authentication(mut self, basic: BasicAuthentication) -> Self {
+        self.basic = basic;
+        self
+    }
+
     /// How an `https` device's certificate is checked.
     #[must_use]
     pub fn with_tls(mut self, tls: ClientTls) -> Self {
@@ -58,7 +69,8 @@ impl DeviceEndpoint {
     }
 }
 
-/// Looks for devices until the time is over, or [`MAX_FOUND_DEVICES`](crate::MAX_FOUND_DEVICES) are found.
+/// Looks for devices until the time is over, or [`MAX_FOUND_DEVICES`](crate::MAX_FOUND_DEVICES) are found. Of one sender
+/// at most [`MAX_FOUND_DEVICES_OF_ONE`](crate::MAX_FOUND_DEVICES_OF_ONE) are listed.
 ///
 /// # Errors
 ///
@@ -94,7 +106,7 @@ pub async fn describe(
     let connection = HttpConnection::new(device.url.origin(), &device.tls, limits);
     let mut connection = connection.map_err(OnvifError::Tls)?;
     let url = device.url.to_string();
-    let mut query = DeviceQuery::new(device.url, device.credentials);
+    let mut query = DeviceQuery::new(device.url, device.credentials, device.basic);
     let asking = async {
         while let Some(request) = query.next(SystemTime::now(), random()?) {
             let max_body_bytes = request.max_body_bytes;

@@ -6,6 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// Most devices that one discovery returns.
 pub const MAX_FOUND_DEVICES: usize = 200;
 
+/// Of these, most that answered from one address: a recorder answers for the cameras behind it.
+pub const MAX_FOUND_DEVICES_OF_ONE: usize = 64;
+
 /// A device that answered a discovery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundDevice {

@@ -1,10 +1,10 @@
 //! WS-Discovery: the probe, and the devices that matched it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::address::endpoint;
-use crate::description::{FoundDevice, MAX_FOUND_DEVICES};
+use crate::description::{FoundDevice, MAX_FOUND_DEVICES, MAX_FOUND_DEVICES_OF_ONE};
 use crate::soap::{Message, envelope, one_line, parse};
 use crate::xml::Element;
 
@@ -27,11 +27,14 @@ pub(crate) fn probe(id: &str) -> String {
     envelope(&header, body)
 }
 
-/// The devices that matched one probe, each once, at most [`MAX_FOUND_DEVICES`].
+/// The devices that matched one probe, each once, at most [`MAX_FOUND_DEVICES`], and of one sender at most
+/// [`MAX_FOUND_DEVICES_OF_ONE`]: one that answers again and again hides no other.
 #[derive(Debug)]
 pub(crate) struct Matches {
     id: String,
     known: BTreeSet<String>,
+    /// Listed devices by the address that answered.
+    of: BTreeMap<IpAddr, usize>,
     devices: Vec<FoundDevice>,
 }
 
@@ -40,6 +43,7 @@ impl Matches {
         Self {
             id: id.to_owned(),
             known: BTreeSet::new(),
+            of: BTreeMap::new(),
             devices: Vec::new(),
         }
     }
@@ -82,9 +86,12 @@ impl Matches {
         }
         let identifier = found.text_at(&["EndpointReference", "Address"]).map(one_line);
         let key = identifier.clone().unwrap_or_else(|| from.to_string());
-        if !self.known.insert(key) {
+        let from = from.to_canonical();
+        let of_sender = self.of.get(&from).copied().unwrap_or(0);
+        if of_sender >= MAX_FOUND_DEVICES_OF_ONE || !self.known.insert(key) {
             return;
         }
+        self.of.insert(from, of_sender + 1);
         let scopes = found.text_at(&["Scopes"]).unwrap_or_default().split_whitespace();
         let addresses = found.text_at(&["XAddrs"]).unwrap_or_default().split_whitespace();
         let mut endpoints: Vec<_> = addresses
@@ -92,7 +99,6 @@ impl Matches {
             .take(MAX_ENDPOINTS)
             .collect();
         // The address that it answered from comes first: that one is certainly the device's, and reachable.
-        let from = from.to_canonical();
         let host = from.to_string();
         endpoints.sort_by_key(|(_, url)| url.host() != host);
         self.devices.push(FoundDevice {
@@ -190,13 +196,27 @@ mod tests {
     }
 
     #[test]
-    fn at_most_two_hundred_devices_are_listed() {
+    fn at_most_two_hundred_devices_are_listed_and_those_of_one_sender_hide_no_other() {
         let mut found = Matches::new(ID);
-        let many: String = (0..300)
-            .map(|i| one(&format!("urn:uuid:{i}"), CAMERA, ""))
-            .collect();
-        assert_eq!(found.on_datagram(&matches(ID, &many), FROM), MAX_FOUND_DEVICES);
+        let many = |of: u8| -> String {
+            (0..300)
+                .map(|i| one(&format!("urn:uuid:{of}-{i}"), CAMERA, ""))
+                .collect()
+        };
+        for _ in 0..2 {
+            let new = found.on_datagram(&matches(ID, &many(0)), FROM);
+            assert!(new == MAX_FOUND_DEVICES_OF_ONE || new == 0, "{new}");
+        }
+        // The same in another form.
+        let mapped = "::ffff:10.0.0.9".parse().unwrap();
+        assert_eq!(found.on_datagram(&matches(ID, &many(1)), mapped), 0);
+        let camera = matches(ID, &one("urn:uuid:camera", CAMERA, ""));
+        assert_eq!(found.on_datagram(&camera, IpAddr::from([10, 0, 0, 10])), 1);
+        for of in 11..=30 {
+            found.on_datagram(&matches(ID, &many(of)), IpAddr::from([10, 0, 0, of]));
+        }
         assert!(found.is_full());
+        assert_eq!(found.into_devices().len(), MAX_FOUND_DEVICES);
     }
 
     proptest! {

@@ -1,8 +1,8 @@
 use std::io;
 use std::time::Duration;
 
-use lva_client_transport::ClientTlsError;
 use lva_client_transport::http::HttpTransportError;
+use lva_client_transport::{ClientTlsError, peer_has_no_tls};
 
 use crate::soap::SoapError;
 
@@ -25,6 +25,13 @@ pub enum OnvifError {
         /// The device's reason, one line of at most 256 characters; may be empty.
         reason: String,
     },
+    /// The device asks for the password as it is, which
+    /// [`with_basic_authentication`](crate::DeviceEndpoint::with_basic_authentication) does not allow.
+    #[error(
+        "the device asks for the password as it is (Basic), which is not allowed here: enable Digest on it, use https if that \
+         is allowed, or allow Basic"
+    )]
+    BasicNotAllowed,
     /// No connection to the device.
     #[error("the device cannot be reached at {url}: {cause}")]
     Unreachable {
@@ -33,8 +40,8 @@ pub enum OnvifError {
         /// Why.
         cause: io::Error,
     },
-    /// The device's certificate was rejected.
-    #[error("the device's certificate is not trusted: {0}; add it to the endpoint's trusted certificates")]
+    /// The device's certificate was rejected, or it does not speak TLS on this port.
+    #[error("{}", tls_failure(.0))]
     Untrusted(io::Error),
     /// The connection broke in the middle of a response, or the response is not HTTP.
     #[error("the device broke off its response: {0}")]
@@ -109,11 +116,20 @@ pub enum OnvifErrorKind {
     TimedOut,
 }
 
+fn tls_failure(cause: &io::Error) -> String {
+    match peer_has_no_tls(cause) {
+        true => "the device does not speak TLS on this port: check the port, or write http://".to_owned(),
+        false => format!(
+            "the device's certificate is not trusted: {cause}; add it to the endpoint's trusted certificates"
+        ),
+    }
+}
+
 impl OnvifError {
     /// Who has to act.
     pub fn kind(&self) -> OnvifErrorKind {
         match self {
-            Self::Unauthorized { .. } => OnvifErrorKind::Unauthorized,
+            Self::Unauthorized { .. } | Self::BasicNotAllowed => OnvifErrorKind::Unauthorized,
             Self::Tls(_) | Self::NoInterface(_) | Self::Random => OnvifErrorKind::Local,
             Self::Unreachable { .. }
             | Self::Untrusted(_)

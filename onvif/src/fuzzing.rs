@@ -31,7 +31,11 @@ pub fn device(data: &[u8]) {
         panic!("the address is valid")
     };
     let credentials = HttpCredentials::password("operator", PASSWORD);
-    let mut query = DeviceQuery::new(url, Some(credentials));
+    let mut query = DeviceQuery::new(
+        url,
+        Some(credentials),
+        lva_media_types::BasicAuthentication::Allowed,
+    );
     let mut requests = 0;
     for answer in data.split(|byte| *byte == 0xff) {
         let Some(request) = query.next(SystemTime::UNIX_EPOCH, [requests as u8; 16]) else {

@@ -60,8 +60,8 @@ mod xml;
 pub use address::{AddressError, DeviceUrl};
 pub use client::{DeviceEndpoint, describe, discover};
 pub use description::{
-    DeviceClock, DeviceDescription, FoundDevice, HostName, MAX_FOUND_DEVICES, NameServers, Profile,
-    RateLimits, VideoEncoder, VideoEncoding,
+    DeviceClock, DeviceDescription, FoundDevice, HostName, MAX_FOUND_DEVICES, MAX_FOUND_DEVICES_OF_ONE,
+    NameServers, Profile, RateLimits, VideoEncoder, VideoEncoding,
 };
 pub use error::{OnvifError, OnvifErrorKind};
 pub use options::OnvifOptions;

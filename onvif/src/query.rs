@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Uri};
 use lva_client_transport::http::HttpCredentials;
+use lva_media_types::BasicAuthentication;
 use quick_xml::escape::escape;
 
 use crate::address::DeviceUrl;
@@ -98,10 +99,14 @@ pub(crate) struct DeviceQuery {
 }
 
 impl DeviceQuery {
-    pub(crate) fn new(url: DeviceUrl, credentials: Option<HttpCredentials>) -> Self {
+    pub(crate) fn new(
+        url: DeviceUrl,
+        credentials: Option<HttpCredentials>,
+        basic: BasicAuthentication,
+    ) -> Self {
         Self {
+            auth: Authenticator::new(credentials, basic.allows(url.is_tls())),
             url,
-            auth: Authenticator::new(credentials),
             step: Step::Clock,
             authenticates_clock: false,
             offset: ClockOffset::default(),
@@ -219,6 +224,9 @@ impl DeviceQuery {
                 tracing::warn!(device = %self.url, "the password is sent in clear text: use https, or enable Digest on the device");
             }
             return Ok(());
+        }
+        if self.auth.wants_basic() {
+            return Err(OnvifError::BasicNotAllowed);
         }
         Err(OnvifError::Unauthorized {
             with_credentials: self.auth.has_credentials(),

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use lva_client_transport::{ClientTls, ClientTlsError, certificate_advice, server_name};
+use lva_client_transport::{ClientTls, ClientTlsError, server_name, tls_advice};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use self::tunnel::{POST_BYTES, Tunnel};
-use crate::wire::authentication::{LoginFailure, Next};
+use crate::wire::authentication::{Authentication, LoginFailure, Next};
 use crate::wire::message::{Message, end_of_head};
 use crate::wire::repairs::Repairs;
 use crate::{CameraError, CameraOptions, Transport};
@@ -101,7 +101,8 @@ impl Connection {
         }
         let host = format!("{}:{port}", options.url.host());
         let cookie = random_token().map_err(|error| broken(options, &error))?;
-        let mut heads = Tunnel::new(path, host, cookie, options.credentials.clone());
+        let login = Authentication::new(options.credentials.clone(), options.allows_basic());
+        let mut heads = Tunnel::new(path, host, cookie, login);
         let mut tries = 0;
         loop {
             let mut down = connect(options, port, tls.as_ref()).await?;
@@ -250,17 +251,15 @@ async fn connect(options: &CameraOptions, port: u16, tls: Option<&ClientTls>) ->
         .connect(name, stream)
         .await
         .map_err(|error| {
-            let message = error
-                .get_ref()
-                .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-                .map_or_else(
-                    || {
-                        format!(
-                            "the handshake broke off ({error}): check that the camera offers TLS on this port"
-                        )
-                    },
-                    advice,
-                );
+            // What rustls rejects has a name; the rest is a connection that broke.
+            let rejected = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+            let message = match tls_advice(&error) {
+                Some(advice) => advice,
+                None if rejected => error.to_string(),
+                None => format!(
+                    "the handshake broke off ({error}): check that the camera offers TLS on this port"
+                ),
+            };
             tls_error(message, Arc::new(error))
         })?;
     let (reader, writer) = tokio::io::split(stream);
@@ -270,16 +269,6 @@ async fn connect(options: &CameraOptions, port: u16, tls: Option<&ClientTls>) ->
         local,
         peer,
     })
-}
-
-/// What to do about a handshake that failed.
-fn advice(error: &rustls::Error) -> String {
-    match error {
-        rustls::Error::InvalidMessage(_) => {
-            "it does not speak TLS on this port: does it offer RTSPS here?".to_owned()
-        }
-        _ => certificate_advice(error).unwrap_or_else(|| error.to_string()),
-    }
 }
 
 /// The head of the answer to a GET, and what came behind it.

@@ -23,7 +23,7 @@ pub fn camera_answers(data: &[u8]) {
         return;
     };
     let credentials = Some(Credentials::new("testuser", "correct-horse-battery"));
-    let mut exchange = Exchange::new(credentials);
+    let mut exchange = Exchange::new(credentials, true);
     exchange.deframer.expect_channel(0);
     for method in [Method::Describe, Method::Setup, Method::Play] {
         exchange.send(method, "rtsp://cam/live", "");

@@ -87,7 +87,7 @@ pub use clock::{ClockCounters, ClockOptions, ClockSource, MediaClock, MediaTimes
 pub use error::{CameraError, ErrorKind};
 pub use lva_bitstream as nal;
 pub use lva_client_transport::{ClientTls, ClientTlsError};
-pub use lva_media_types::{Credentials, VideoCodec};
+pub use lva_media_types::{BasicAuthentication, Credentials, VideoCodec};
 pub use options::{CameraOptions, QueueLimits, Transport, TransportError};
 pub use probe::{ProbeReport, Quirk, StreamReport, probe};
 pub use stream::{AccessUnit, Codec, MediaKind, NoPictures, StreamInfo, VideoParameters};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use lva_client_transport::ClientTls;
-use lva_media_types::Credentials;
+use lva_media_types::{BasicAuthentication, Credentials};
 
 use crate::{CameraUrl, CameraUrlError, ClockOptions, ReconnectPolicy, Timeouts, WallClock};
 
@@ -102,6 +102,7 @@ impl QueueLimits {
 pub struct CameraOptions {
     pub(crate) url: CameraUrl,
     pub(crate) credentials: Option<Credentials>,
+    basic: BasicAuthentication,
     pub(crate) transport: Transport,
     pub(crate) timeouts: Timeouts,
     pub(crate) reconnect: ReconnectPolicy,
@@ -119,6 +120,7 @@ impl CameraOptions {
         Self {
             url,
             credentials: None,
+            basic: BasicAuthentication::default(),
             transport: Transport::default(),
             timeouts: Timeouts::default(),
             reconnect: ReconnectPolicy::default(),
@@ -146,6 +148,19 @@ impl CameraOptions {
     pub fn with_credentials(mut self, credentials: Option<Credentials>) -> Self {
         self.credentials = credentials;
         self
+    }
+
+    /// When the password may be sent as it is, to a camera that offers Basic alone. Default
+    /// [`BasicAuthentication::Allowed`]: many cameras know nothing else, and most have no TLS. A camera that has offered Digest
+    /// gets no Basic, whatever this says.
+    pub fn with_basic_authentication(mut self, basic: BasicAuthentication) -> Self {
+        self.basic = basic;
+        self
+    }
+
+    /// Whether it may on the connection that these options make.
+    pub(crate) fn allows_basic(&self) -> bool {
+        self.basic.allows(self.tls.is_some() || self.url.is_tls())
     }
 
     /// The transport of RTP packets. Default [`Transport::Auto`].

@@ -84,6 +84,9 @@ pub struct HttpAuthenticator {
     /// In a row, without an accepted request in between.
     challenges: u32,
     max_challenges: u32,
+    allows_basic: bool,
+    /// The last challenge was Basic, and not answered for that.
+    wants_basic: bool,
 }
 
 impl HttpAuthenticator {
@@ -94,7 +97,17 @@ impl HttpAuthenticator {
             challenge: None,
             challenges: 0,
             max_challenges: MAX_CHALLENGES,
+            allows_basic: true,
+            wants_basic: false,
         }
+    }
+
+    /// Whether Basic challenges are answered, which sends the password as it is. Default true; see
+    /// [`BasicAuthentication`](lva_media_types::BasicAuthentication).
+    #[must_use]
+    pub fn with_basic(mut self, allowed: bool) -> Self {
+        self.allows_basic = allowed;
+        self
     }
 
     /// How many challenges in a row are answered at most. Default 2.
@@ -151,6 +164,11 @@ impl HttpAuthenticator {
             builder = builder.challenges(header);
         }
         self.challenge = builder.build().ok();
+        let is_basic = matches!(self.challenge, Some(PasswordClient::Basic(_)));
+        self.wants_basic = is_basic && !self.allows_basic;
+        if self.wants_basic {
+            self.challenge = None;
+        }
         let may_help = match &self.challenge {
             None => false,
             Some(PasswordClient::Digest(digest)) => !answered_before || digest.stale(),
@@ -168,6 +186,11 @@ impl HttpAuthenticator {
     /// Whether a challenge was taken that requests answer.
     pub fn has_challenge(&self) -> bool {
         self.challenge.is_some()
+    }
+
+    /// Whether the last challenge was not answered because it asks for Basic, which is not allowed.
+    pub fn wants_basic(&self) -> bool {
+        self.wants_basic
     }
 
     /// Whether requests carry the password itself, as Basic does.
@@ -211,6 +234,18 @@ mod tests {
         assert_eq!(sent(&mut authenticator).unwrap(), "Basic dXNlcjpzZWNyZXQ=");
         // Rejected with it: not again.
         assert!(!authenticator.challenged([r#"Basic realm="cameras""#]));
+    }
+
+    #[test]
+    fn where_basic_is_not_allowed_the_password_stays_here() {
+        let mut authenticator = with_password().with_basic(false);
+        assert!(!authenticator.challenged([r#"Basic realm="x""#]));
+        assert!(authenticator.wants_basic());
+        assert_eq!(sent(&mut authenticator), None);
+        let mut authenticator = with_password().with_basic(false);
+        let both = [r#"Basic realm="x""#, r#"Digest realm="x", nonce="n", qop="auth""#];
+        assert!(authenticator.challenged(both) && !authenticator.wants_basic());
+        assert!(sent(&mut authenticator).unwrap().starts_with("Digest "));
     }
 
     #[test]

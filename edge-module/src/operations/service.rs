@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, header};
 use lva_client_transport::http::{HttpConnection, HttpLimits, HttpTransportError, Origin};
-use lva_client_transport::{ClientTls, ClientTlsError, certificate_advice};
+use lva_client_transport::{ClientTls, ClientTlsError, peer_has_no_tls, tls_advice};
 use lva_media_types::SecretString;
 use percent_encoding::utf8_percent_encode;
 use serde_json::{Value, json};
@@ -106,12 +106,13 @@ fn transport_advice(error: &HttpTransportError) -> String {
     match error {
         HttpTransportError::Unreachable(_) => "; check the address, and that the module runs".to_owned(),
         HttpTransportError::Untrusted(error) => {
-            let cause = error
-                .get_ref()
-                .and_then(|cause| cause.downcast_ref::<rustls::Error>());
-            let advice = cause.and_then(certificate_advice);
-            advice
-                .map(|advice| format!("; {advice} (--trust FILE)"))
+            let remedy = if peer_has_no_tls(error) {
+                ""
+            } else {
+                " (--trust FILE)"
+            };
+            tls_advice(error)
+                .map(|advice| format!("; {advice}{remedy}"))
                 .unwrap_or_default()
         }
         _ => String::new(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lva_client_transport::ClientTls;
 use lva_client_transport::http::HttpCredentials;
+use lva_media_types::BasicAuthentication;
 use lva_onvif::{OnvifErrorKind, OnvifOptions, VideoEncoding};
 use tokio_rustls::TlsAcceptor;
 
@@ -163,6 +164,29 @@ async fn a_device_that_is_not_there_cannot_be_reached() {
     let address = closed.local_addr().unwrap();
     let answer = get(endpoint(&format!("http://{address}/"), false)).await;
     refused(&answer, OnvifErrorKind::BadResponse, "cannot be reached");
+}
+
+#[tokio::test]
+async fn a_port_without_tls_is_not_blamed_on_the_certificate() {
+    let camera = Camera::start(Manner::default()).await;
+    let secured = format!("https://{}{DEVICE}", camera.address);
+    let answer = get(endpoint(&secured, true)).await;
+    refused(&answer, OnvifErrorKind::BadResponse, "does not speak TLS");
+}
+
+#[tokio::test]
+async fn a_device_that_offers_basic_alone_gets_no_password_where_that_is_not_allowed() {
+    let camera = Camera::start(Manner {
+        asks: Asks::Basic,
+        ..Manner::default()
+    })
+    .await;
+    for policy in [BasicAuthentication::OverTls, BasicAuthentication::Never] {
+        let device = endpoint(&url(&camera), true).with_basic_authentication(policy);
+        refused(&get(device).await, OnvifErrorKind::Unauthorized, "enable Digest");
+    }
+    let seen = camera.seen();
+    assert!(seen.iter().all(|seen| seen.authorization.is_none()), "{seen:?}");
 }
 
 #[tokio::test]

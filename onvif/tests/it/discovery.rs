@@ -48,13 +48,27 @@ async fn devices_are_found_once_each_and_liars_are_not_heard() {
 }
 
 #[tokio::test]
-async fn two_hundred_devices_are_enough() {
-    let names: Vec<String> = (0..300).map(|i| format!("urn:uuid:{i}")).collect();
-    let answers = names.iter().map(|name| matches("urn:uuid:{id}", &[name], CAMERA));
-    let crowd = Responder::start(answers.collect()).await;
+async fn two_hundred_devices_are_enough_and_one_that_is_many_hides_no_other() {
+    let crowd = async |address: [u8; 4]| {
+        let names: Vec<String> = (0..300).map(|i| format!("urn:uuid:{address:?}{i}")).collect();
+        let answers = names.iter().map(|name| matches("urn:uuid:{id}", &[name], CAMERA));
+        let socket = UdpSocket::bind((Ipv4Addr::from(address), 0)).await.unwrap();
+        Responder::on(socket, answers.collect())
+    };
+    let mut crowds = Vec::new();
+    for last in 1..=5 {
+        crowds.push(crowd([127, 0, 0, last]).await);
+    }
     // Not waited for to the end: a minute is longer than any test may take.
-    let devices = discover(vec![crowd.address], 60_000).await.unwrap();
+    let targets = crowds.iter().map(|crowd| crowd.address).collect();
+    let devices = discover(targets, 60_000).await.unwrap();
     assert_eq!(devices.len(), lva_onvif::MAX_FOUND_DEVICES);
+    for crowd in &crowds {
+        let of_one = devices
+            .iter()
+            .filter(|device| device.address == crowd.address.ip());
+        assert!(of_one.count() <= lva_onvif::MAX_FOUND_DEVICES_OF_ONE);
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,5 @@
 //! The heads of the two HTTP connections of a tunnel ("Tunnelling RTSP and RTP through HTTP", Apple 1999): sans-I/O.
 
-use lva_media_types::Credentials;
-
 use crate::wire::authentication::{Authentication, Next};
 use crate::wire::message::Message;
 
@@ -20,12 +18,12 @@ pub(super) struct Tunnel {
 
 impl Tunnel {
     /// `cookie` joins the two connections at the camera and has to stay secret.
-    pub(super) fn new(path: String, host: String, cookie: String, credentials: Option<Credentials>) -> Self {
+    pub(super) fn new(path: String, host: String, cookie: String, authentication: Authentication) -> Self {
         Self {
             path,
             host,
             cookie,
-            authentication: Authentication::new(credentials),
+            authentication,
         }
     }
 
@@ -65,13 +63,15 @@ impl Tunnel {
 
 #[cfg(test)]
 mod tests {
+    use lva_media_types::Credentials;
+
     use super::*;
     use crate::wire::repairs::Repairs;
 
     #[test]
     fn both_requests_carry_the_cookie_and_answer_the_challenge() {
-        let credentials = Some(Credentials::new("u", "geheim"));
-        let mut tunnel = Tunnel::new("/live?a=1".into(), "cam:80".into(), "c00kie".into(), credentials);
+        let login = Authentication::new(Some(Credentials::new("u", "geheim")), true);
+        let mut tunnel = Tunnel::new("/live?a=1".into(), "cam:80".into(), "c00kie".into(), login);
         assert!(!tunnel.get().contains("Authorization"));
         let refusal = b"HTTP/1.0 401 No\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\n\r\n";
         let refusal = Message::parse(refusal, &mut Repairs::default());

@@ -76,7 +76,7 @@ impl Link {
         teardowns: &TeardownTracker,
     ) -> Result<Self, CameraError> {
         let (connection, early) = Connection::open(options).await?;
-        let mut exchange = Exchange::new(options.credentials.clone());
+        let mut exchange = Exchange::new(options.credentials.clone(), options.allows_basic());
         exchange.deframer.push(&early);
         let address = options.url.to_wire().to_string();
         Ok(Self {
@@ -220,7 +220,7 @@ impl Drop for Link {
             return;
         };
         let guard = self.teardowns.register();
-        let mut exchange = std::mem::replace(&mut self.exchange, Exchange::new(None));
+        let mut exchange = std::mem::replace(&mut self.exchange, Exchange::new(None, false));
         send_for_each_session(
             &mut exchange,
             &self.other_sessions,

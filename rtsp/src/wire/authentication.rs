@@ -18,6 +18,9 @@ pub enum LoginFailure {
     AcceptedBefore,
     /// The camera sends no challenge that could be answered.
     NoChallenge,
+    /// The camera asks for the password as it is, which
+    /// [`with_basic_authentication`](crate::CameraOptions::with_basic_authentication) does not allow on this connection.
+    BasicNotAllowed,
     /// The camera asks for schemes that this crate does not speak.
     Unsupported {
         /// Their names.
@@ -38,6 +41,10 @@ impl std::fmt::Display for LoginFailure {
             Self::NoChallenge => f.write_str(
                 "it refuses without a challenge (WWW-Authenticate), so there is nothing to log in to: check the path",
             ),
+            Self::BasicNotAllowed => f.write_str(
+                "it asks for the password as it is (Basic), which is not allowed here: choose Digest in its settings, use TLS \
+                 (rtsps://) if that is allowed, or allow Basic",
+            ),
             Self::Unsupported { schemes } => write!(
                 f,
                 "it asks for a log-in by {schemes}, which is not supported: choose Digest with SHA-256 or MD5 in its settings"
@@ -56,6 +63,7 @@ pub(crate) struct Authentication {
     accepted: bool,
     /// The camera has offered Digest, so it gets no Basic any more.
     digest_offered: bool,
+    allows_basic: bool,
 }
 
 /// The rank of Basic.
@@ -82,8 +90,10 @@ pub(crate) enum Next {
 }
 
 impl Authentication {
-    pub(crate) fn new(credentials: Option<Credentials>) -> Self {
+    /// Basic is answered only where it is allowed.
+    pub(crate) fn new(credentials: Option<Credentials>, allows_basic: bool) -> Self {
         Self {
+            allows_basic,
             credentials,
             scheme: None,
             others: Vec::new(),
@@ -143,6 +153,9 @@ impl Authentication {
         self.digest_offered |= schemes.iter().any(|(rank, _)| *rank < BASIC);
         let digest_offered = self.digest_offered;
         schemes.retain(|(rank, _)| *rank < BASIC || !digest_offered);
+        if schemes.first().is_some_and(|(rank, _)| *rank == BASIC) && !self.allows_basic {
+            return Next::GiveUp(LoginFailure::BasicNotAllowed);
+        }
         let mut schemes: Vec<_> = schemes.into_iter().map(|(_, scheme)| scheme).collect();
         if schemes.is_empty() {
             let names: Vec<_> = challenges.iter().map(Challenge::name).collect();
@@ -306,7 +319,7 @@ mod tests {
     }
 
     fn login() -> Authentication {
-        Authentication::new(Some(Credentials::new("admin", "geheim")))
+        Authentication::new(Some(Credentials::new("admin", "geheim")), true)
     }
 
     #[test]
@@ -342,7 +355,7 @@ mod tests {
 
     #[test]
     fn the_response_is_that_of_rfc_2069() {
-        let mut login = Authentication::new(Some(Credentials::new("Mufasa", "CircleOfLife")));
+        let mut login = Authentication::new(Some(Credentials::new("Mufasa", "CircleOfLife")), true);
         let challenge =
             r#"Digest realm="testrealm@host.com" nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", OPAQUE=x"#;
         login.refused(&refusal(&[challenge]), 0);
@@ -365,6 +378,19 @@ mod tests {
             0,
         );
         assert!(login.respond("PLAY", "x").unwrap().starts_with("Basic"));
+    }
+
+    #[test]
+    fn where_basic_is_not_allowed_the_password_stays_here() {
+        let basic = r#"Basic realm="a""#;
+        let strict = || Authentication::new(Some(Credentials::new("admin", "geheim")), false);
+        let mut login = strict();
+        let given_up = Next::GiveUp(LoginFailure::BasicNotAllowed);
+        assert_eq!(login.refused(&refusal(&[basic]), 0), given_up);
+        assert_eq!(login.respond("PLAY", "x"), None);
+        let mut login = strict();
+        login.refused(&refusal(&[basic, r#"Digest realm="a", nonce="n""#]), 0);
+        assert!(login.respond("PLAY", "x").unwrap().starts_with("Digest"));
     }
 
     #[test]
@@ -431,7 +457,7 @@ mod tests {
             panic!("answered")
         };
         assert!(failure.to_string().contains("TWOFISH"));
-        let failure = Authentication::new(None).refused(&sha512, 0);
+        let failure = Authentication::new(None, true).refused(&sha512, 0);
         assert_eq!(failure, Next::GiveUp(LoginFailure::NotConfigured));
     }
 

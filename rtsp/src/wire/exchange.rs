@@ -78,10 +78,10 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn new(credentials: Option<Credentials>) -> Self {
+    pub(crate) fn new(credentials: Option<Credentials>, allows_basic: bool) -> Self {
         Self {
             deframer: Deframer::default(),
-            authentication: Authentication::new(credentials),
+            authentication: Authentication::new(credentials, allows_basic),
             next_cseq: 1,
             open: VecDeque::new(),
             session: None,
@@ -273,7 +273,7 @@ mod tests {
 
     fn asked(credentials: bool) -> Exchange {
         let credentials = credentials.then(|| Credentials::new("admin", "geheim"));
-        let mut exchange = Exchange::new(credentials);
+        let mut exchange = Exchange::new(credentials, true);
         exchange.send(Method::Describe, "rtsp://h/s", "Accept: application/sdp\r\n");
         exchange
     }

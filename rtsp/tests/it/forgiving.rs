@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
-use lva_rtsp::{Camera, CameraError, CameraEvent, Credentials};
+use lva_rtsp::{BasicAuthentication, Camera, CameraError, CameraEvent, Credentials};
 use tokio::io::AsyncWriteExt;
 
 use crate::odd_camera::{Request, SDP, listener, pictures, plain, request, serve};
@@ -33,7 +33,7 @@ async fn a_redirect_to_the_same_host_is_followed_once_and_no_other() {
         redirecting("rtsp://admin:geheim@192.0.2.1/other?pwd=geheim".to_owned()),
         Vec::new(),
     );
-    let masked = "rtsp://***@192.0.2.1/other?pwd=***".to_owned();
+    let masked = "rtsp://192.0.2.1/other?pwd=***".to_owned();
     for (url, expected) in [(circle_url.clone(), circle_url), (away_url, masked)] {
         let error = lost(&mut Camera::connect(quick(&url))).await;
         let text = format!("{error} {error:?}");
@@ -43,6 +43,32 @@ async fn a_redirect_to_the_same_host_is_followed_once_and_no_other() {
         };
         assert_eq!((status, location), (302, expected));
     }
+}
+
+#[tokio::test]
+async fn a_camera_that_offers_basic_alone_gets_no_password_where_that_is_not_allowed() {
+    let (listener, url) = listener().await;
+    let heads = Arc::new(Mutex::new(String::new()));
+    let seen = Arc::clone(&heads);
+    let refusing = move |request: &Request| {
+        seen.lock().unwrap().push_str(&request.head);
+        if !request.header("Authorization").is_empty() {
+            return plain(request);
+        }
+        let cseq = request.header("CSeq");
+        format!("RTSP/1.0 401 No\r\nCSeq: {cseq}\r\nWWW-Authenticate: Basic realm=\"r\"\r\n\r\n")
+    };
+    serve(listener, refusing, pictures(5));
+    for policy in [BasicAuthentication::OverTls, BasicAuthentication::Never] {
+        let mut camera = Camera::connect(quick(&url).with_basic_authentication(policy));
+        let error = lost(&mut camera).await;
+        assert_eq!(error.status_code(), Some(401));
+        assert!(error.to_string().contains("choose Digest"), "{error}");
+        camera.close().await;
+    }
+    assert!(!heads.lock().unwrap().contains("Authorization"));
+    let mut camera = Camera::connect(quick(&url));
+    assert_eq!(units(&mut camera, 0, 3).await.len(), 3);
 }
 
 #[tokio::test]

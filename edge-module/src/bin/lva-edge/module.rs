@@ -63,6 +63,9 @@ pub(crate) struct Args {
     /// Let file sinks with an absolute baseDirectoryPath in this directory write there, not below --recordings. Repeatable.
     #[arg(long, value_name = "DIR")]
     allow_recordings_under: Vec<PathBuf>,
+    /// When cameras get their password as it is, by Basic: allowed, over-tls or never.
+    #[arg(long, value_name = "WHEN")]
+    basic_authentication: Option<String>,
     /// Address of the methods, IP:PORT; "" for none.
     #[arg(long, value_name = "ADDRESS")]
     http: Option<String>,
@@ -111,6 +114,10 @@ impl Args {
             .module
             .allow_recordings_under
             .extend(self.allow_recordings_under.iter().cloned());
+        set(
+            &mut config.cameras.basic_authentication,
+            &self.basic_authentication,
+        );
         set(&mut config.http.listen, &self.http);
         set(&mut config.metrics.listen, &self.metrics);
         set(&mut config.hub.broker, &self.broker);
