@@ -94,6 +94,7 @@
 
 mod address;
 mod backoff;
+mod bounds;
 mod causes;
 pub mod client;
 mod convert;

@@ -2,6 +2,8 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
@@ -27,6 +30,9 @@ use crate::tls::{ClientTls, server_name};
 
 /// How long a connection may take to become ready for the next request after a response.
 const READY_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// Provisional answers (1xx) to one request. Servers send one.
+const MAX_PROVISIONAL: usize = 16;
 
 /// What a server may cost: time and memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,8 +195,15 @@ impl HttpConnection {
             Some(open) => open,
             None => self.connect().await?,
         };
+        let too_many = count_provisional(&mut request);
         let response = loop {
-            match open.sender.try_send_request(request).await {
+            let answer = tokio::select! {
+                answer = open.sender.try_send_request(request) => answer,
+                () = too_many.notified() => {
+                    return Err(HttpTransportError::Provisional { limit: MAX_PROVISIONAL });
+                }
+            };
+            match answer {
                 Ok(response) => break response,
                 Err(mut error) => match error.take_message() {
                     // The server closed a kept connection before it took the request.
@@ -302,6 +315,19 @@ impl fmt::Debug for HttpConnection {
             .field("opened", &self.opened)
             .finish_non_exhaustive()
     }
+}
+
+/// Tells when there are too many: they have no limit of their own, and each costs processor time.
+fn count_provisional(request: &mut Request<Full<Bytes>>) -> Arc<Notify> {
+    let too_many = Arc::new(Notify::new());
+    let tell = Arc::clone(&too_many);
+    let count = AtomicUsize::new(0);
+    hyper::ext::on_informational(request, move |_| {
+        if count.fetch_add(1, Ordering::Relaxed) >= MAX_PROVISIONAL {
+            tell.notify_one();
+        }
+    });
+    too_many
 }
 
 async fn read(

@@ -22,6 +22,12 @@ pub enum HttpTransportError {
         /// The limit.
         limit: usize,
     },
+    /// The server sends provisional answers (1xx) again and again. The server is at fault.
+    #[error("the server sends more than {limit} provisional answers (1xx)")]
+    Provisional {
+        /// The limit.
+        limit: usize,
+    },
     /// No complete response in time. A retry may help.
     #[error("no response within {} s", waited.as_secs_f32())]
     TimedOut {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lva_inference_schema::Inference;
+use lva_media_types::clean_text;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc};
 use tokio::time::Instant;
@@ -18,13 +19,13 @@ use super::error::{NoSlot, PeerStatus, SendError, SentForm, SessionError};
 use super::in_flight::{Acknowledged, InFlightWindow, Limits, Overdue};
 use super::stats::{Counters, SessionStats};
 use super::store::{Memory, SentMemory, Store};
-use crate::convert;
 use crate::counters::{count, count_many};
 use crate::shared_memory::Region;
 use crate::slots::TakeError;
 use crate::wire::media_stream_descriptor::StreamIdentifier;
 use crate::wire::media_stream_message::Payload;
 use crate::wire::{self, MediaStreamMessage};
+use crate::{bounds, convert};
 
 /// An open session. Its two halves may be used from different tasks and threads.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ pub struct PeerDescription {
 impl PeerDescription {
     pub(super) fn from_wire(descriptor: wire::MediaStreamDescriptor) -> Self {
         let identifier = match descriptor.stream_identifier {
-            Some(StreamIdentifier::ExtensionIdentifier(name)) => name.chars().take(200).collect(),
+            Some(StreamIdentifier::ExtensionIdentifier(name)) => clean_text(&name, 200),
             Some(StreamIdentifier::GraphIdentifier(_)) | None => String::new(),
         };
         Self {
@@ -562,7 +563,10 @@ impl<C> Answers<C> {
 
     fn inferences(&self, found: Vec<wire::Inference>) -> Vec<Inference> {
         let counters = &self.shared.counters;
-        let (inferences, without_value) = convert::inferences_from_wire(found);
+        let (mut inferences, without_value) = convert::inferences_from_wire(found);
+        let left_out = bounds::bound(&mut inferences);
+        count_many(&counters.inferences_left_out, left_out.inferences);
+        count_many(&counters.parts_left_out, left_out.parts);
         count_many(&counters.inferences, inferences.len() as u64);
         count_many(&counters.inferences_without_value, without_value);
         let outside = inferences.iter().filter(|found| is_out_of_bounds(found)).count();

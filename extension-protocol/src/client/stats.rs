@@ -35,6 +35,10 @@ counters! {
         repeated_acks,
         /// Inferences without a value; ignored.
         inferences_without_value,
+        /// Inferences beyond the first 2,000 of a message; not delivered.
+        inferences_left_out,
+        /// Texts and lists in inferences that were too long; their beginnings were delivered.
+        parts_left_out,
         /// Boxes outside the frame; delivered unchanged.
         boxes_out_of_range,
         /// Descriptors after the first message; ignored.

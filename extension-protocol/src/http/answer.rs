@@ -4,6 +4,7 @@ use lva_inference_schema::{AnalyticsBody, Inference, JsonStyle, OtherContent, ad
 use serde_json::Value;
 
 use super::picture::essence;
+use crate::bounds::{self, LeftOut};
 
 /// An extension's result for a picture.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +16,7 @@ pub enum HttpContent {
     Inferences {
         /// The parsed inferences. Boxes are fractions of the picture as sent.
         inferences: Vec<Inference>,
-        /// The whole answer as the server wrote it, with its order of members.
+        /// The whole answer as the server wrote it, with its order of members; less what is too much.
         json: Value,
     },
     /// Other JSON, published as it is. Includes inferences that violate the schema, as Microsoft's C# sample writes them.
@@ -32,33 +33,49 @@ impl HttpContent {
     ///
     /// [`AnswerError`] if the content type is JSON and the body is not.
     pub fn read(content_type: Option<&str>, body: &[u8]) -> Result<Self, AnswerError> {
+        Self::read_and_count(content_type, body).map(|(content, _)| content)
+    }
+
+    /// The same, and what was left out because it was too much.
+    pub(super) fn read_and_count(
+        content_type: Option<&str>,
+        body: &[u8],
+    ) -> Result<(Self, LeftOut), AnswerError> {
+        let whole = |content| Ok((content, LeftOut::default()));
         if body.is_empty() {
-            return Ok(Self::Nothing);
+            return whole(Self::Nothing);
         }
         let name = content_type.map(essence).filter(|name| !name.is_empty());
         let name = name.unwrap_or_else(|| "application/octet-stream".to_owned());
         if !matches!(name.as_str(), "application/json" | "text/json") && !name.ends_with("+json") {
-            return Ok(Self::wrapped(&name, body));
+            return whole(Self::wrapped(&name, body));
         }
         // A byte order mark may be ignored (RFC 8259, section 8.1), and some servers write one.
         let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         let json: Value = serde_json::from_slice(text).map_err(AnswerError)?;
         let Some(list) = json.get("inferences") else {
-            return Ok(Self::Json(json));
+            return whole(Self::Json(json));
         };
         if list.as_array().is_some_and(Vec::is_empty) {
-            return Ok(Self::Nothing);
+            return whole(Self::Nothing);
         }
-        Ok(match AnalyticsBody::from_json(json.clone()) {
-            Ok(body) => Self::Inferences {
-                inferences: body.inferences,
-                json,
-            },
+        match AnalyticsBody::from_json(json.clone()) {
+            Ok(mut read) => {
+                let left_out = bounds::bound(&mut read.inferences);
+                let content = Self::Inferences {
+                    json: match left_out.is_nothing() {
+                        true => json,
+                        false => read.to_json(JsonStyle::VideoAnalyzer),
+                    },
+                    inferences: read.inferences,
+                };
+                Ok((content, left_out))
+            }
             Err(error) => {
                 tracing::debug!(%error, "an answer with inferences that violate the schema is published as it is");
-                Self::Json(json)
+                whole(Self::Json(json))
             }
-        })
+        }
     }
 
     fn wrapped(content_type: &str, body: &[u8]) -> Self {

@@ -28,7 +28,7 @@ use self::stats::Counters;
 use super::answer::HttpContent;
 use super::picture::media_type;
 use super::retry_after::{RetryAfter, retry_after};
-use crate::counters::count;
+use crate::counters::{count, count_many};
 
 /// Requests that may wait for their turn; each holds a picture.
 const MAX_WAITING: usize = 4;
@@ -277,8 +277,14 @@ impl HttpClient {
                         url: url(),
                         encoding: one_line(encoding.as_bytes()),
                     }),
-                    None => HttpContent::read(response.header(header::CONTENT_TYPE), &response.body)
-                        .map_err(|cause| HttpError::NotJson { url: url(), cause }),
+                    None => {
+                        let name = response.header(header::CONTENT_TYPE);
+                        let (content, left_out) = HttpContent::read_and_count(name, &response.body)
+                            .map_err(|cause| HttpError::NotJson { url: url(), cause })?;
+                        count_many(&self.counters.inferences_left_out, left_out.inferences);
+                        count_many(&self.counters.parts_left_out, left_out.parts);
+                        Ok(content)
+                    }
                 }
             }
             300..=399 => Err(HttpError::Redirected {

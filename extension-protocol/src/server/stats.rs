@@ -37,6 +37,10 @@ counters! {
         empty_messages,
         /// Upstream inferences without a value; ignored.
         inferences_without_value,
+        /// Upstream inferences beyond the first 2,000 of a sample; not shown to the extension.
+        inferences_left_out,
+        /// Texts and lists in upstream inferences that were too long; their beginnings are shown.
+        parts_left_out,
     }
 }
 

@@ -23,7 +23,7 @@ use crate::wire::media_sample::Content;
 use crate::wire::media_stream_descriptor::{DataTransferProperties, StreamIdentifier};
 use crate::wire::media_stream_message::Payload;
 use crate::wire::{self, MediaStreamMessage};
-use crate::{FrameFormat, GraphIdentity, convert};
+use crate::{FrameFormat, GraphIdentity, bounds, convert};
 
 /// Consecutive failures of an extension after which the stream ends.
 const FAILURES_IN_A_ROW: u32 = 3;
@@ -385,7 +385,10 @@ impl Stream {
         }
         count(&counters.samples);
         let data = self.frame(sample.content, options, counters)?;
-        let (upstream, without_value) = convert::inferences_from_wire(sample.inferences);
+        let (mut upstream, without_value) = convert::inferences_from_wire(sample.inferences);
+        let left_out = bounds::bound(&mut upstream);
+        count_many(&counters.inferences_left_out, left_out.inferences);
+        count_many(&counters.parts_left_out, left_out.parts);
         count_many(&counters.inferences_without_value, without_value);
 
         let shown = Sample::new(&data, sample.timestamp, self.timescale, number, &upstream);

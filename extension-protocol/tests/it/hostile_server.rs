@@ -6,6 +6,7 @@ use lva_extension_protocol::client::*;
 use lva_extension_protocol::wire::media_stream_message::Payload;
 use lva_extension_protocol::wire::{self, MediaStreamMessage};
 use lva_extension_protocol::*;
+use lva_inference_schema::InferenceValue;
 use tonic::Status;
 
 use crate::support::{PATIENCE, ScriptedServer, ack, end, next, server_descriptor, small_format, within};
@@ -357,6 +358,51 @@ async fn boxes_out_of_the_picture_are_delivered_and_counted() {
     send(&frames, ());
     assert_eq!(next(&mut answers).await.inferences.len(), 4);
     assert_eq!(answers.stats().boxes_out_of_range, 3);
+}
+
+#[tokio::test]
+async fn more_results_than_anybody_finds_are_left_out_and_counted() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.handshake().await;
+        script.receive().await;
+        let entity = |tag: String| wire::Inference {
+            value: Some(wire::inference::Value::Entity(wire::Entity {
+                tag: Some(wire::Tag {
+                    value: tag,
+                    confidence: 0.5,
+                }),
+                ..Default::default()
+            })),
+            ..Default::default()
+        };
+        let mut inferences = vec![entity("x".repeat(3 << 20))];
+        inferences.resize(20_000, entity("person".to_owned()));
+        let sample = wire::MediaSample {
+            inferences,
+            ..Default::default()
+        };
+        let payload = Some(Payload::MediaSample(sample));
+        script
+            .send(MediaStreamMessage {
+                sequence_number: 2,
+                ack_sequence_number: 2,
+                payload,
+            })
+            .await;
+        script.receive().await;
+    })
+    .await;
+    let Session {
+        frames, mut answers, ..
+    } = connect::<()>(&server.options()).await.unwrap();
+    send(&frames, ());
+    let inferences = next(&mut answers).await.inferences;
+    let InferenceValue::Entity(first) = &inferences[0].value else {
+        panic!("{:?}", inferences[0].kind());
+    };
+    let stats = answers.stats();
+    assert_eq!((inferences.len(), first.tag.value.len()), (2000, 4096));
+    assert_eq!((stats.inferences_left_out, stats.parts_left_out), (18_000, 1));
 }
 
 #[tokio::test]

@@ -79,6 +79,25 @@ async fn failure(origin: Origin, limits: HttpLimits) -> HttpTransportError {
 }
 
 #[tokio::test]
+async fn provisional_answers_are_passed_over_and_without_end_they_are_an_error() {
+    const PROVISIONAL: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+    let few = Box::leak([PROVISIONAL, PROVISIONAL, OK].concat().into_boxed_slice());
+    let mut client = client(answering(few).await, limits());
+    assert_eq!(&client.exchange(get()).await.unwrap().body[..], b"hi");
+    // Long before the time of the exchange is over.
+    let error = failure(endless(PROVISIONAL, PROVISIONAL).await, limits()).await;
+    assert!(
+        matches!(
+            error,
+            HttpTransportError::Provisional {
+                limit: MAX_PROVISIONAL
+            }
+        ),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
 async fn requests_share_a_connection_and_name_the_host() {
     let origin = server(|mut socket| async move {
         loop {

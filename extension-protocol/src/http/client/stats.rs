@@ -26,6 +26,10 @@ counters! {
     rejected,
     /// Unusable answers: invalid JSON, too large, compressed.
     unusable,
+    /// Inferences beyond the first 2,000 of an answer; not delivered.
+    inferences_left_out,
+    /// Texts and lists in inferences that were too long; their beginnings were delivered.
+    parts_left_out,
     /// Requests not answered in time.
     timed_out,
     /// Requests for which the server could not be reached or was not trusted.

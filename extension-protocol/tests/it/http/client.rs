@@ -203,6 +203,39 @@ async fn an_overloaded_server_is_left_alone_until_the_time_it_named() {
 }
 
 #[tokio::test]
+async fn more_results_than_anybody_finds_are_left_out_and_counted() {
+    let entity = |tag: &str| {
+        let bounds = r#"{"l":0.1,"t":0.2,"w":0.3,"h":0.4}"#;
+        format!(r#"{{"type":"entity","entity":{{"tag":{{"value":"{tag}"}},"box":{bounds}}}}}"#)
+    };
+    let first = entity(&"x".repeat(1 << 20));
+    let body = format!(
+        r#"{{"inferences":[{first}{}]}}"#,
+        format!(",{}", entity("person")).repeat(20_000)
+    );
+    let server = Scripted::start(move |_, _| json(&body)).await;
+    let client = client(&server);
+    let answer = client.ask("picture").await.unwrap();
+    let published = answer.event_body(5).unwrap();
+    assert_eq!(answer.content.inferences().len(), 2000);
+    assert_eq!(published["inferences"].as_array().unwrap().len(), 2000);
+    let tag = published["inferences"][0]["entity"]["tag"]["value"].as_str();
+    assert_eq!(tag.unwrap().len(), 4096);
+    let stats = client.stats();
+    assert_eq!((stats.inferences_left_out, stats.parts_left_out), (18_001, 1));
+}
+
+#[tokio::test]
+async fn provisional_answers_without_end_break_the_exchange() {
+    let head = "HTTP/1.1 100 Continue\r\n\r\n".repeat(100);
+    let server = Scripted::start(move |_, _| Act::Send(head.clone())).await;
+    let client = client(&server);
+    let error = client.ask("picture").await.unwrap_err();
+    assert!(error.to_string().contains("provisional"), "{error}");
+    assert_eq!(client.stats().broken, 1);
+}
+
+#[tokio::test]
 async fn an_endless_answer_is_cut_off() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n";
     let server = Scripted::start(move |_, _| Act::Endless(head.to_owned())).await;
