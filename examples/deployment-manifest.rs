@@ -11,6 +11,7 @@ use lva_graph_model::deployment::{
     DeploymentTemplate, EnvironmentFile, ManifestOptions, ModuleFile, manifest_file_name,
 };
 use lva_graph_model::{Diagnostic, Severity};
+use lva_media_types::clean_text;
 
 /// Generate an IoT Edge deployment manifest from a deployment.template.json, without an editor or a network.
 ///
@@ -95,6 +96,7 @@ fn report(path: &Path, findings: &[Diagnostic]) -> bool {
             message,
             ..
         } = finding;
+        let pointer = clean_text(pointer, 500);
         eprintln!("{}: {severity} {code} at {pointer}: {message}", path.display());
     }
     findings.iter().any(|finding| finding.severity == Severity::Error)

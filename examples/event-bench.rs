@@ -72,10 +72,7 @@ struct Args {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
-        .init();
+    lva_examples::log("warn");
     let decode = decode_alone(&args.video)?;
     let detections = DetectionLog::default();
     let detector = Timed::new(load_detector(&args.model)?, detections.clone());

@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 use lva_examples::frames::{FormatFlag, FrameForm, FrameMaker, ScaleFlag};
 use lva_examples::round_trips::RoundTrips;
 use lva_examples::source::Source;
-use lva_examples::{parse_credentials, progress, read_credentials};
+use lva_examples::{parse_credentials, printable, progress, read_credentials};
 use lva_extension_protocol::client::{
     Answer, Answers, ClientOptions, FrameSender, NoSlot, SeparateResults, SessionEvent, Transfer, connect,
 };
@@ -300,5 +300,5 @@ fn inferences_json(mut inferences: Vec<Inference>, form: FrameForm) -> Vec<Value
 
 fn print_line(line: &Value) -> std::io::Result<()> {
     // One write per line, so that readers of a pipe get whole lines.
-    std::io::stdout().write_all(format!("{line}\n").as_bytes())
+    std::io::stdout().write_all(format!("{}\n", printable(&line.to_string())).as_bytes())
 }

@@ -26,10 +26,7 @@ struct Args {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(args.verbosity.filter().unwrap_or("info"))
-        .init();
+    lva_examples::log(args.verbosity.filter().unwrap_or("info"));
     let mut signals = Signals::listen()?;
     let mut server = AnalysisServer::start(&args.server).await?;
     tokio::select! {

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
+use lva_examples::printable;
 use lva_rtsp::{
-    CameraOptions, CameraUrl, ClientTls, ClockSource, Credentials, ProbeReport, Timeouts, Transport, probe,
+    BasicAuthentication, CameraOptions, CameraUrl, ClientTls, ClockSource, Credentials, ProbeReport,
+    Timeouts, Transport, probe,
 };
 use serde_json::json;
 
@@ -41,7 +43,10 @@ struct Args {
     /// File whose first line is the password; other users can read the command line.
     #[arg(long, requires = "user")]
     password_file: Option<PathBuf>,
-    /// PEM file with trusted certificates instead of the machine's.
+    /// When a camera that offers Basic alone gets the password as it is: allowed, over-tls or never.
+    #[arg(long, value_name = "WHEN", default_value_t)]
+    basic_authentication: BasicAuthentication,
+    /// PEM file with trusted certificates instead of the machine's: those of authorities, or the camera's own.
     #[arg(long)]
     trust: Option<PathBuf>,
     /// Accept a certificate for another host. Anyone with a trusted certificate can then impersonate the camera.
@@ -87,6 +92,7 @@ impl Args {
         let timeouts = Timeouts::default().with_stall(Duration::from_secs(3600));
         Ok(CameraOptions::new(url)
             .with_credentials(credentials)
+            .with_basic_authentication(self.basic_authentication)
             .with_transport(self.transport)
             .with_metadata(true)
             .with_timeouts(timeouts)
@@ -100,7 +106,7 @@ async fn main() -> ExitCode {
     match run(&args).await {
         Ok(report) => {
             if args.json {
-                println!("{}", to_json(&report));
+                println!("{}", printable(&to_json(&report).to_string()));
             } else {
                 print!("{report}");
             }
@@ -109,7 +115,8 @@ async fn main() -> ExitCode {
         Err(error) => {
             eprintln!("probe: {error:#}");
             if args.json {
-                println!("{}", json!({ "error": format!("{error:#}") }));
+                let object = json!({ "error": format!("{error:#}") });
+                println!("{}", printable(&object.to_string()));
             }
             ExitCode::FAILURE
         }

@@ -35,10 +35,7 @@ struct Args {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
-        .init();
+    lva_examples::log("warn");
     let witness = Witness::default();
     let printer = Printer::new(default_topic(ProductFamily::Lva), true, None)?;
     let sinks: Vec<Box<dyn MessageSink>> = vec![Box::new(printer), Box::new(witness.clone())];

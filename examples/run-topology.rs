@@ -112,10 +112,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
-        .init();
+    lva_examples::log("warn");
     let mut stop = Signals::listen().context("cannot listen for Ctrl-C")?;
     // From here on, there is always a last line.
     let lines = Lines::default();

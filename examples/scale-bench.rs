@@ -155,10 +155,7 @@ async fn main() -> anyhow::Result<()> {
     if args.be_extension {
         return be_extension(&args).await;
     }
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
-        .init();
+    lva_examples::log("warn");
     let video = match &args.video {
         Some(video) => video.canonicalize()?,
         None => make_clip(&args.keep)?.canonicalize()?,

@@ -85,10 +85,7 @@ struct Args {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
-        .init();
+    lva_examples::log("warn");
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let truth = args.truth.as_deref().map(Truth::read).transpose()?;
     let config = scene(&args, here)?;

@@ -3,6 +3,7 @@
 use lva_graph_runtime::GraphEvent;
 use lva_inference_schema::body::EventBody;
 use lva_inference_schema::{InferenceValue, JsonStyle, event_time};
+use lva_media_types::clean_text;
 
 /// An event at a zone or line, as an extension reported it.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +49,9 @@ impl SpatialReport {
     }
 }
 
+/// Longest line.
+const MAX_LINE_CHARS: usize = 2000;
+
 /// An event as one line: time, kind, node, and what happened.
 pub fn readable(event: &GraphEvent) -> String {
     let time = event_time(event.timestamp_90k);
@@ -67,6 +71,26 @@ pub fn readable(event: &GraphEvent) -> String {
         },
         other => other.to_json(JsonStyle::Lva).to_string(),
     };
-    let line = format!("{time}  {:<24} {node:<24} {what}", event.name.as_str());
-    line.trim_end().to_owned()
+    line(&time, event.name.as_str(), node, &what)
+}
+
+fn line(time: &str, name: &str, node: &str, what: &str) -> String {
+    let line = format!("{time}  {name:<24} {node:<24} {what}");
+    clean_text(line.trim_end(), MAX_LINE_CHARS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_forges_no_line_and_none_is_long() {
+        let what = format!(
+            "x\r\nERROR forged\u{1b}[31m\u{9b}\u{202e}: {}",
+            "y".repeat(20 << 20)
+        );
+        let line = line("12:00:00", "ProtocolError", "camera", &what);
+        assert!(line.contains("x  ERROR forged [31m  : y"), "{line}");
+        assert_eq!(line.chars().count(), MAX_LINE_CHARS);
+    }
 }

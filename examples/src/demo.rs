@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::output::printable;
 use crate::picture::Moment;
 
 const SECOND: f64 = MediaTime::TICKS_PER_SECOND as f64;
@@ -57,7 +58,7 @@ impl Lines {
         }
         *ended = last;
         // One write per line, so that readers of a pipe get whole lines.
-        std::io::stdout().write_all(format!("{line}\n").as_bytes())
+        std::io::stdout().write_all(format!("{}\n", printable(line)).as_bytes())
     }
 }
 

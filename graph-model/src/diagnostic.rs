@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use lva_media_types::clean_text;
 use serde::Serialize;
 
 /// How much a finding matters.
@@ -283,8 +284,12 @@ impl fmt::Display for Diagnostic {
         };
         write!(
             f,
-            "{} {} at {} {place}: {}",
-            self.severity, self.code, self.document, self.message
+            "{} {} at {} {}: {}",
+            self.severity,
+            self.code,
+            self.document,
+            clean_text(place, MAX_POINTER_CHARS),
+            self.message
         )
     }
 }
@@ -292,6 +297,11 @@ impl fmt::Display for Diagnostic {
 /// What is added to an error that an instance can avoid.
 const BY_A_DEFAULT: &str =
     " (this comes from the default of a parameter: an instance has to set the parameter)";
+
+/// Longest message.
+const MAX_MESSAGE_CHARS: usize = 2000;
+/// As much of a pointer is shown.
+const MAX_POINTER_CHARS: usize = 500;
 
 /// Most errors, and most warnings and hints, that are kept of one look at a document; the rest is counted in
 /// the last finding.
@@ -333,7 +343,9 @@ impl Findings {
         });
     }
 
-    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+    pub(crate) fn push(&mut self, mut diagnostic: Diagnostic) {
+        // Names in it are the document's.
+        diagnostic.message = clean_text(&diagnostic.message, MAX_MESSAGE_CHARS);
         // Errors are counted apart, so that hints cannot crowd them out.
         let kept = if diagnostic.is_error() {
             self.errors += 1;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use lva_media_types::clean_text;
 use serde_json::{Value, json};
 
 use crate::check::resolve;
@@ -169,7 +170,7 @@ impl FileReport {
             }
             let _ = write!(text, ": {severity} {code}");
             if !found.pointer.is_empty() {
-                let _ = write!(text, " at {}", found.pointer);
+                let _ = write!(text, " at {}", clean_text(&found.pointer, 500));
             }
             let _ = writeln!(text, ": {message}");
         }
@@ -259,6 +260,17 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains(": ok"));
+    }
+
+    #[test]
+    fn names_of_a_document_forge_no_lines() {
+        let forged = r#""sinks": [{"ok\nb.json: ok\u001b[31m": 1, "#;
+        let document = MINIMAL.replacen("\"sinks\": [{", forged, 1);
+        assert_ne!(document, MINIMAL);
+        let text = report(&document, None).to_text(true);
+        assert!(text.contains("b.json: ok"), "{text}");
+        assert!(text.lines().all(|line| line.starts_with("a.json")), "{text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::read::{
     ReadError, optional_integer, optional_string, or_default, read, string, string_or_empty, take,
 };
 use crate::style::{JsonStyle, to_value};
-use lva_media_types::MediaTime;
+use lva_media_types::{MediaTime, masked_address};
 
 /// Body of an event, by what it holds. `RecordingStarted`, `RecordingAvailable` and `RecordingStopped` share a form, as do
 /// the three errors with an `errorCode`.
@@ -110,16 +110,16 @@ fn with_alias(mut body: Value, name: &str, alias: &str) -> Value {
     body
 }
 
-/// A URL without user and password, which belong in no event.
-fn without_user_info(url: &str) -> String {
+/// A URL without user, password and values, which belong in no event.
+fn masked(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
+        return masked_address(url);
     };
     let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(authority_end);
     // Passwords may hold an unescaped `@`: the host comes after the last one.
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    format!("{scheme}://{host}{path}")
+    format!("{scheme}://{host}{}", masked_address(path))
 }
 
 /// A camera described its streams.
@@ -160,7 +160,7 @@ pub struct ProtocolError {
     /// Status as a string: `401` for wrong credentials, `404` for a missing stream. Also read from `errorCode`.
     #[serde(deserialize_with = "string")]
     pub code: String,
-    /// The camera's URL, without user and password.
+    /// The camera's URL, without user, password and the values in it.
     #[serde(default, deserialize_with = "string_or_empty")]
     pub target: String,
     /// `rtsp`, or `grpc` and `http` of extensions.
@@ -179,11 +179,11 @@ pub struct ProtocolError {
 }
 
 impl ProtocolError {
-    /// An RTSP status from a URL, without the URL's user and password.
+    /// An RTSP status from a URL, without the URL's user, password and values.
     pub fn rtsp(status: u16, url: &str) -> Self {
         Self {
             code: status.to_string(),
-            target: without_user_info(url),
+            target: masked(url),
             protocol: "rtsp".to_owned(),
             message: None,
             extra: Extra::new(),
@@ -199,7 +199,7 @@ pub struct CodedError {
     /// What failed, in a word. The published documents name this member and no values. Also read from `code`.
     #[serde(deserialize_with = "string")]
     pub error_code: String,
-    /// The peer's URL, without user and password. An addition: the published documents end at `errorCode`.
+    /// The peer's URL, without user, password and the values in it. An addition: the published documents end at `errorCode`.
     #[serde(
         default,
         deserialize_with = "optional_string",
@@ -212,11 +212,11 @@ pub struct CodedError {
 }
 
 impl CodedError {
-    /// A failure towards a peer, without the URL's user and password.
+    /// A failure towards a peer, without the URL's user, password and values.
     pub fn new(error_code: impl Into<String>, url: &str) -> Self {
         Self {
             error_code: error_code.into(),
-            target: Some(without_user_info(url)),
+            target: Some(masked(url)),
             extra: Extra::new(),
         }
     }
@@ -456,7 +456,7 @@ mod tests {
     fn credentials_are_cut_out_of_targets() {
         for (url, target) in [
             ("rtsp://user:pass@host:554/path", "rtsp://host:554/path"),
-            ("rtsp://user:p@ss@host/path?a=b@c", "rtsp://host/path?a=b@c"),
+            ("rtsp://user:p@ss@host/path?a=b@c", "rtsp://host/path?a=***"),
             ("rtsp://host/media/a@b.mkv", "rtsp://host/media/a@b.mkv"),
             ("rtsp://user@host", "rtsp://host"),
             ("not a url", "not a url"),

@@ -81,8 +81,12 @@ fn without_user(rest: &str) -> &str {
         true => rest,
         false => rest.split('?').next().unwrap_or_default(),
     };
-    let host = may_have_it.rfind('@').map_or(0, |at| at + 1);
-    rest.get(host..).unwrap_or_default()
+    let user = match may_have_it.rsplit_once('@') {
+        // Without a password it is an `@` of the path.
+        Some((user, _)) if user.contains(':') || authority.contains('@') => user.len() + 1,
+        _ => 0,
+    };
+    rest.get(user..).unwrap_or_default()
 }
 
 /// Path, query, and whether there is a fragment.
@@ -138,10 +142,12 @@ mod tests {
             ("http://h/score?code=abc#top", "http://h/score?code=***#***"),
             ("http://h/score%3Fcode%3Dabc", "http://h/score?code=***"),
             ("http://h/a%23secret", "http://h/a#***"),
+            ("/live?id=1", "/live?id=***"),
             ("rtsp://cam/password%3dgeheim/1", "rtsp://cam/password=***/1"),
             ("http://h?token", "http://h?***"),
             ("http://h/x?mail=me@home", "http://h/x?mail=***"),
             ("rtsp://admin:12/3@cam/x", "rtsp://cam/x"),
+            ("rtsp://cam/live@main", "rtsp://cam/live@main"),
             ("tcp://[::1]:5000", "tcp://[::1]:5000"),
             ("unix:/run/a.sock", "unix:/run/a.sock"),
             ("no address", "no address"),

@@ -398,7 +398,9 @@ fn found(file: Lookup) -> Result<Arc<Clip>, StatusCode> {
     match file {
         Lookup::Found(clip) => Ok(clip),
         Lookup::Broken(error) => {
-            tracing::warn!(error = %error, "cannot play a file of the media directory");
+            // Its reader may quote the file.
+            let error = lva_media_types::clean_text(&error.to_string(), 500);
+            tracing::warn!(%error, "cannot play a file of the media directory");
             Err(StatusCode::UnsupportedMediaType)
         }
         Lookup::Missing | Lookup::NotRequested => Err(StatusCode::NotFound),

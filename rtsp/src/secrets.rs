@@ -4,14 +4,18 @@ use std::ops::Range;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use lva_media_types::Credentials;
+use lva_media_types::{Credentials, clean_text, masked_address};
 use percent_encoding::percent_decode_str;
 
 /// Shorter values are not masked on their own: they would tear ordinary words apart.
 const MIN_LEN: usize = 3;
+/// The same for values of the address that do not look like secrets.
+const MIN_LEN_OF_ANY: usize = 6;
 const MASK: &str = "***";
 /// Characters of a foreign name in an error.
 const MAX_NAME: usize = 64;
+/// Characters of it that are looked at: a secret at its end is whole then.
+const MAX_FOREIGN: usize = 4096;
 
 /// Members of a query or path whose values are never printed. Several vendors put the password there, some of them in the
 /// path: `user=admin_password=…_channel=1_stream=0.sdp`.
@@ -42,7 +46,7 @@ impl std::fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// The password of the log-in, and the values in the address that look like one.
+    /// The password of the log-in, the values in the address that look like one, and all others that are not short.
     pub(crate) fn new(address: &str, credentials: Option<&Credentials>) -> Self {
         let mut secrets = Self::default();
         if let Some(credentials) = credentials {
@@ -53,6 +57,13 @@ impl Secrets {
         }
         for value in secret_values(address) {
             secrets.add(value);
+        }
+        let (_, query) = address.split_once('?').unwrap_or_default();
+        for member in query.split(['&', ';', '#']) {
+            let value = member.split_once('=').map_or(member, |(_, value)| value);
+            if value.len() >= MIN_LEN_OF_ANY {
+                secrets.add(value);
+            }
         }
         secrets
     }
@@ -73,10 +84,9 @@ impl Secrets {
         self.0.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     }
 
-    /// `text` without these secrets, without user and password of any address in it, and without values that look like
-    /// secrets.
+    /// `text` without these secrets, with every address in it masked, and without values that look like secrets.
     pub(crate) fn mask(&self, text: &str) -> String {
-        let mut masked = without_user_info(text);
+        let mut masked = with_masked_addresses(text);
         masked = without_secret_values(&masked);
         for secret in &self.0 {
             if masked.contains(secret.as_str()) {
@@ -88,8 +98,7 @@ impl Secrets {
 
     /// A foreign name for an error: masked, on one line, and short.
     pub(crate) fn mask_name(&self, text: &str) -> String {
-        let line: String = text.chars().filter(|c| !c.is_control()).collect();
-        self.mask(&line).chars().take(MAX_NAME).collect()
+        clean_text(&self.mask(&clean_text(text, MAX_FOREIGN)), MAX_NAME)
     }
 }
 
@@ -162,28 +171,22 @@ fn end_of_value(text: &str) -> usize {
     text.len()
 }
 
-/// Replaces `user:password@` behind each `://`.
-fn without_user_info(text: &str) -> String {
+/// Masks each address with a scheme.
+fn with_masked_addresses(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + 3);
-        out.push_str(before);
-        // Up to the next address first: else text with many of them would be read as many times.
-        let (address, _) = after.split_once("://").unwrap_or((after, ""));
-        let end = address
-            .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>'))
-            .unwrap_or(address.len());
-        // A password may have slashes that are not escaped, so it ends at the last `@` of this address.
-        let address = address.get(..end).unwrap_or_default();
-        match address.rfind('@') {
-            Some(user) => {
-                out.push_str(MASK);
-                out.push_str(address.get(user..).unwrap_or_default());
-            }
-            None => out.push_str(address),
-        }
-        rest = after.get(address.len()..).unwrap_or_default();
+        let (before, _) = rest.split_at(at);
+        let is_scheme = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '-' | '.');
+        let scheme = before.trim_end_matches(is_scheme).len();
+        let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>');
+        let end = rest
+            .get(at..)
+            .and_then(|rest| rest.find(ends))
+            .map_or(rest.len(), |end| at + end);
+        out.push_str(rest.get(..scheme).unwrap_or_default());
+        out.push_str(&masked_address(rest.get(scheme..end).unwrap_or_default()));
+        rest = rest.get(end..).unwrap_or_default();
     }
     out.push_str(rest);
     out
@@ -219,22 +222,29 @@ mod tests {
     fn users_and_passwords_of_any_address_are_masked() {
         let secrets = Secrets::default();
         for (text, masked) in [
-            (
-                "a=control:rtsp://u:p@h/s\r\na=x",
-                "a=control:rtsp://***@h/s\r\na=x",
-            ),
-            (
-                "rtsp://u:a/b#c@h/s and rtsp://h/t",
-                "rtsp://***@h/s and rtsp://h/t",
-            ),
+            ("a=control:rtsp://u:p@h/s\r\na=x", "a=control:rtsp://h/s\r\na=x"),
+            ("rtsp://u:a/b#c@h/s and rtsp://h/t", "rtsp://h/s and rtsp://h/t"),
             (
                 "rtsp://h/s?password=Abc123&x=1 Abc123",
-                "rtsp://h/s?password=***&x=1 Abc123",
+                "rtsp://h/s?password=***&x=*** Abc123",
             ),
             ("rtsp://h:554/stream1", "rtsp://h:554/stream1"),
             (
                 "rtsp://h/s?userPwd=a1&apikey=b2&access_token=c3&pw=d4&channel=1&keyframe=1",
-                "rtsp://h/s?userPwd=***&apikey=***&access_token=***&pw=***&channel=1&keyframe=1",
+                "rtsp://h/s?userPwd=***&apikey=***&access_token=***&pw=***&channel=***&keyframe=***",
+            ),
+            // Without an address, by their names.
+            (
+                "a=control:user=admin_password=x_y_channel=1/?token=b",
+                "a=control:user=admin_password=***_channel=1/?token=***",
+            ),
+            (
+                "a=fmtp:96 packetization-mode=1;sprop-parameter-sets=Z2QA==,aO4=",
+                "a=fmtp:96 packetization-mode=1;sprop-parameter-sets=Z2QA==,aO4=",
+            ),
+            (
+                "\"http://u:p@h/a?b=c\", <rtsp://h/d#e>",
+                "\"http://h/a?b=***\", <rtsp://h/d#***>",
             ),
         ] {
             assert_eq!(secrets.mask(text), masked);
@@ -264,8 +274,8 @@ mod tests {
     #[test]
     fn foreign_names_are_masked_short_and_on_one_line() {
         let secrets = Secrets::new("rtsp://h/", Some(&Credentials::new("u", "geheim")));
-        let name = secrets.mask_name(&format!("x\r\n\x1b[31mge\0heim{}", "y".repeat(100)));
-        assert!(name.starts_with("x[31m***y") && name.len() == 64, "{name}");
+        let name = secrets.mask_name(&format!("x\r\n\x1b[31mgeheim{}", "y".repeat(100)));
+        assert!(name.starts_with("x   [31m***y") && name.len() == 64, "{name}");
     }
 
     proptest! {

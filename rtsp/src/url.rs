@@ -4,17 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use lva_media_types::Credentials;
+use lva_media_types::{Credentials, masked_address};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use url::Url;
-
-use crate::secrets::without_secret_values;
+use url::{Position, Url};
 
 /// Address of a camera's stream: `rtsp://host[:port]/path[?query]`, or `rtsps://…` for RTSP over TLS.
 ///
 /// Parsing removes the user name and password (see [`CameraUrl::parse_with_credentials`]), so a `CameraUrl` never holds
-/// them. `Display` and `Debug` also mask members of query and path that look like secrets (`password`, `pwd`, `token` and the
-/// like).
+/// them. `Display` and `Debug` also mask the value of every member of the query and of the path, and the fragment: any of them
+/// may be a secret, whatever its name.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct CameraUrl(Arc<Url>);
 
@@ -99,7 +97,9 @@ impl CameraUrl {
 
 impl fmt::Display for CameraUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&without_secret_values(self.0.as_str()))
+        // Without user and password, an `@` in the path is nothing but that.
+        let host = &self.0[..Position::BeforePath];
+        write!(f, "{host}{}", masked_address(&self.0[Position::BeforePath..]))
     }
 }
 
@@ -171,10 +171,18 @@ mod tests {
     }
 
     #[test]
-    fn secrets_in_the_query_are_masked_in_print_and_kept_on_the_wire() {
-        let url = CameraUrl::parse("rtsp://cam/a?channel=1&Password=geheim&stream=0").unwrap();
-        assert_eq!(url.to_string(), "rtsp://cam/a?channel=1&Password=***&stream=0");
-        assert!(url.to_wire().as_str().contains("geheim"));
+    fn values_are_masked_in_print_whatever_their_names_and_kept_on_the_wire() {
+        for (address, shown) in [
+            ("a?channel=1&Password=geheim", "a?channel=***&Password=***"),
+            ("a?geheim#geheim", "a?***#***"),
+            ("a?%70ass%77ord%3Dgeheim", "a?%70ass%77ord=***"),
+            ("a%3Fx%3Dgeheim", "a?x=***"),
+            ("live@main?x=geheim", "live@main?x=***"),
+        ] {
+            let url = CameraUrl::parse(&format!("rtsp://cam:8554/{address}")).unwrap();
+            assert_eq!(url.to_string(), format!("rtsp://cam:8554/{shown}"));
+            assert!(url.to_wire().as_str().contains("geheim"));
+        }
     }
 
     #[test]
@@ -182,10 +190,7 @@ mod tests {
         let url =
             CameraUrl::parse("rtsp://cam/user=admin_password=ge_heim_channel=1_stream=0.sdp?real_stream")
                 .unwrap();
-        assert_eq!(
-            url.to_string(),
-            "rtsp://cam/user=admin_password=***_channel=1_stream=0.sdp?real_stream"
-        );
+        assert_eq!(url.to_string(), "rtsp://cam/user=***?***");
         let url = CameraUrl::parse("rtsp://cam/live/pwd=geheim/1").unwrap();
         assert_eq!(url.to_string(), "rtsp://cam/live/pwd=***/1");
     }

@@ -291,6 +291,23 @@ fn a_short_file_restarts_until_there_are_enough_frames() {
 }
 
 #[test]
+fn a_log_that_goes_to_no_terminal_has_no_colours() {
+    let mut child = program("extension-server")
+        .args(["--port", "0"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let read = BufReader::new(child.stderr.take().unwrap()).read_line(&mut line);
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(
+        read.unwrap() > 0 && line.contains("INFO") && !line.contains('\u{1b}'),
+        "{line:?}"
+    );
+}
+
+#[test]
 fn failures_are_reported_and_set_the_exit_status() {
     let gone = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

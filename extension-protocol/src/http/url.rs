@@ -7,6 +7,7 @@ use std::str::FromStr;
 use hyper::Uri;
 use hyper::http::uri::PathAndQuery;
 use lva_client_transport::http::Origin;
+use lva_media_types::masked_address;
 
 /// Address of an HTTP extension, as written in a topology: `http://host/score?id=1`.
 ///
@@ -104,7 +105,7 @@ impl fmt::Display for HttpUrl {
             Some((path, _)) => (path, "?…"),
             None => (self.path_and_query.as_str(), ""),
         };
-        write!(f, "{scheme}://{}{path}{query}", self.authority)
+        write!(f, "{scheme}://{}{}{query}", self.authority, masked_address(path))
     }
 }
 

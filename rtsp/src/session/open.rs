@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use lva_media_types::{clean_text, masked_address};
 use tokio::time::Instant as TokioInstant;
 use tracing::debug;
 
@@ -146,7 +147,8 @@ fn redirected(link: &Link, answer: &Answer, location: String) -> CameraError {
     let location = if location.is_empty() {
         "nowhere".to_owned()
     } else {
-        link.secrets.mask(&location)
+        // Without a scheme it is one, too.
+        clean_text(&link.secrets.mask(&masked_address(&location)), 256)
     };
     CameraError::Redirect {
         url: link.options.url.clone(),
