@@ -24,6 +24,7 @@ lva-onvif               1   lva-media-types,lva-client-transport
 lva-rtsp-simulator      1   lva-media-types,lva-bitstream,lva-server-transport
 lva-spatial-analysis    2   lva-media-types,lva-graph-model,lva-inference,lva-inference-schema,lva-zones,lva-extension-protocol
 lva-graph-runtime       2   lva-media-types,lva-client-transport,lva-graph-model,lva-inference-schema,lva-rtsp,lva-framing,lva-recording,lva-zones,lva-extension-protocol,lva-onvif
+lva-web-console         3   lva-media-types,lva-client-transport,lva-graph-model,lva-inference-schema,lva-rtsp,lva-framing,lva-recording,lva-zones,lva-extension-protocol,lva-spatial-analysis,lva-graph-runtime
 lva-edge-module         4   below
 lva-sample-world        5   -
 lva-examples            5   below,lva-sample-world

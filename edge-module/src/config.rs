@@ -1,6 +1,7 @@
 //! The configuration file, its defaults, and their meaning.
 
 mod brokers;
+mod console;
 mod hub;
 mod outbox;
 mod webhook;
@@ -15,6 +16,7 @@ use lva_media_types::BasicAuthentication;
 use serde::{Deserialize, Serialize};
 
 pub use brokers::{KafkaConfig, NatsConfig};
+pub use console::ConsoleConfig;
 pub(crate) use hub::BrokerAddress;
 pub use hub::{BrokerVersion, HubConfig};
 pub(crate) use webhook::WebhookAddress;
@@ -38,6 +40,8 @@ pub struct Config {
     pub decoding: DecodingConfig,
     /// The HTTP server of the methods.
     pub http: HttpConfig,
+    /// The web page.
+    pub console: ConsoleConfig,
     /// The metrics endpoint.
     pub metrics: MetricsConfig,
     /// The log.
@@ -362,6 +366,7 @@ impl Config {
             1,
             10_000,
         )?;
+        self.console.check()?;
         range("module.stop-seconds", self.module.stop_seconds, 0, 86_400)?;
         self.cameras.basic()?;
         self.decoding.options()?;

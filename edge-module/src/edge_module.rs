@@ -10,6 +10,8 @@ use lva_graph_model::CustomNodeTypeError;
 use lva_graph_model::methods::RegistryOptions;
 use lva_graph_runtime::{MessageSink, NodeFactory, RuntimeOptions};
 use lva_hub::ConnectionState;
+use lva_media_types::SecretString;
+use lva_web_console::{Console, ConsoleOptions, WeakConsoleToken};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -69,6 +71,17 @@ pub enum StartError {
         /// What is wrong with it.
         cause: AccessKeyError,
     },
+    /// The file of the console's viewers cannot be read.
+    #[error("cannot read {}, which console.viewer-token-file names: {cause}", path.display())]
+    ViewerTokenFile {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        cause: std::io::Error,
+    },
+    /// A token of the console.
+    #[error(transparent)]
+    ConsoleToken(#[from] WeakConsoleToken),
     /// A place for events.
     #[error(transparent)]
     Sink(#[from] EventSinkError),
@@ -150,6 +163,7 @@ impl EdgeModuleBuilder {
         let data = Arc::new(DataDirectory::open(&config.module.data)?);
         let token = Token::of(&data)?;
         let key = access_key(&config.http)?;
+        let console = console_options(&config, &token)?;
         let settings = LiveSettings::new(&config.events);
         // Everything that may fail, before the hub hears of this module.
         let http = bound_http(&config, target.is_some()).await?;
@@ -210,12 +224,19 @@ impl EdgeModuleBuilder {
             if let Some(key) = key {
                 access = access.with_key(key);
             }
+            let console = console.map(|options| {
+                let options = options
+                    .with_loopback_trusted(address.ip().to_canonical().is_loopback())
+                    .with_methods(methods.clone());
+                Console::new(methods.module().clone(), options).router()
+            });
             bound.serve(http::router(
                 methods.clone(),
                 twin,
                 identity,
                 access,
                 readiness.clone(),
+                console,
             ))
         });
         let metrics = metrics_listener.map(|bound| bound.serve(http::metrics_router(metrics)));
@@ -265,6 +286,36 @@ fn access_key(config: &HttpConfig) -> Result<Option<AccessKey>, StartError> {
     }
 }
 
+/// The console's options; `None` where it is not served.
+fn console_options(config: &Config, token: &Token) -> Result<Option<ConsoleOptions>, StartError> {
+    let own = &config.console;
+    if !own.enabled {
+        return Ok(None);
+    }
+    let has_tls = !config.http.certificate.as_os_str().is_empty();
+    let mut options = ConsoleOptions::new()
+        .with_token(token.secret())?
+        .with_secure_cookies(has_tls)
+        .with_max_viewers(own.max_viewers)
+        .with_recordings(&config.module.recordings);
+    for directory in &config.module.allow_recordings_under {
+        options = options.with_recordings(directory);
+    }
+    for host in &config.http.hosts {
+        options = options.with_host(host);
+    }
+    if !own.viewer_token_file.as_os_str().is_empty() {
+        let path = &own.viewer_token_file;
+        let text = std::fs::read_to_string(path).map_err(|cause| StartError::ViewerTokenFile {
+            path: path.clone(),
+            cause,
+        })?;
+        let cameras = (!own.viewer_cameras.is_empty()).then(|| own.viewer_cameras.iter().cloned().collect());
+        options = options.with_viewer(SecretString::new(text.trim()), cameras)?;
+    }
+    Ok(Some(options))
+}
+
 /// The listener of the methods, and the address as it is configured.
 async fn bound_http(
     config: &Config,
@@ -309,7 +360,11 @@ impl EdgeModule {
     /// Prepares a module with this configuration.
     pub fn builder(config: Config) -> EdgeModuleBuilder {
         let registry = RegistryOptions::default().with_page_bytes(PAGE_BYTES);
-        let runtime = RuntimeOptions::new(&config.module.recordings).with_registry(registry);
+        // The console draws the boxes of every frame.
+        let is_watched = config.console.enabled && !config.http.listen.is_empty();
+        let runtime = RuntimeOptions::new(&config.module.recordings)
+            .with_registry(registry)
+            .with_previews(is_watched);
         let folders = config.module.allow_recordings_under.iter();
         let runtime = folders.fold(runtime, RuntimeOptions::with_recordings_also_under);
         EdgeModuleBuilder {
@@ -338,6 +393,12 @@ impl EdgeModule {
             false => "https",
         };
         Some(format!("{scheme}://{address}"))
+    }
+
+    /// Where the console is; `None` where it is not served.
+    pub fn console_url(&self) -> Option<String> {
+        let origin = self.http_origin().filter(|_| self.config.console.enabled)?;
+        Some(format!("{origin}/console/"))
     }
 
     /// Address of the metrics.

@@ -2,6 +2,7 @@
 
 mod access;
 mod answers;
+mod console;
 mod key;
 mod listener;
 mod openapi;
@@ -60,6 +61,7 @@ pub(crate) fn router(
     identity: ModuleLabels,
     access: Access,
     readiness: Readiness,
+    console: Option<Router>,
 ) -> Router {
     let service = Service {
         methods,
@@ -87,6 +89,7 @@ pub(crate) fn router(
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .with_state(readiness)
+        .merge(console.map(console::routes).unwrap_or_default())
         .merge(guarded)
 }
 

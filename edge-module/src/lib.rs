@@ -28,8 +28,9 @@ mod state;
 mod twin;
 
 pub use config::{
-    BrokerVersion, CamerasConfig, Config, ConfigError, DecodingConfig, EventsConfig, HttpConfig, HubConfig,
-    KafkaConfig, LogConfig, LogFormat, MetricsConfig, ModuleConfig, NatsConfig, WebhookConfig,
+    BrokerVersion, CamerasConfig, Config, ConfigError, ConsoleConfig, DecodingConfig, EventsConfig,
+    HttpConfig, HubConfig, KafkaConfig, LogConfig, LogFormat, MetricsConfig, ModuleConfig, NatsConfig,
+    WebhookConfig,
 };
 pub use data::{DataDirectory, DataError};
 pub use edge_module::{EdgeModule, EdgeModuleBuilder, StartError};

@@ -14,7 +14,7 @@ mod play;
 mod service;
 mod settings;
 
-pub use console::Console;
+pub use console::Transcript;
 pub use documents::{DocumentsError, TopologyFiles};
 pub use play::{PlayError, Played, play};
 pub use service::{Service, ServiceError, ServiceResponse, ServiceUrl, ServiceUrlError};

@@ -109,6 +109,7 @@ mod fuzzing;
 #[cfg(feature = "http")]
 pub mod http;
 mod identity;
+mod preview;
 pub mod server;
 mod setters;
 mod shared_memory;

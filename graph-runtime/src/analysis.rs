@@ -110,6 +110,8 @@ pub(crate) struct AnalysisBuilder<'a> {
     pub(crate) recorders: &'a Recorders,
     pub(crate) emitter: &'a EventEmitter,
     pub(crate) timeouts: NodeTimeouts,
+    /// Whether extensions are asked for what is only to be looked at.
+    pub(crate) previews: bool,
 }
 
 impl AnalysisBuilder<'_> {
@@ -165,7 +167,8 @@ impl AnalysisBuilder<'_> {
             }
         };
         let (node, worker) = match client {
-            ClientPlan::Grpc(client) => {
+            ClientPlan::Grpc(mut client) => {
+                client.previews = self.previews;
                 let (node, worker) = GrpcNode::new(*client, spec, slot, results, self.timeouts)?;
                 (AnalysisNode::Grpc(Box::new(node)), worker)
             }

@@ -1,5 +1,6 @@
 //! How the nodes of an instance emit events and count.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use lva_inference_schema::body::EventBody;
@@ -8,6 +9,7 @@ use lva_rtsp::WallClock;
 
 use crate::event::{GraphEvent, NodeRef};
 use crate::failure::Failure;
+use crate::observe::Observers;
 use crate::panics::Panicked;
 use crate::rate_limiter::RateLimiter;
 use crate::sink::EventBus;
@@ -18,6 +20,7 @@ use crate::stats::{Counters, DropReason, NodeCounters};
 pub(crate) struct EventEmitter {
     event_bus: EventBus,
     counters: Counters,
+    observers: Observers,
     clock: WallClock,
 }
 
@@ -27,6 +30,7 @@ impl EventEmitter {
         Self {
             event_bus,
             counters,
+            observers: Observers::default(),
             clock,
         }
     }
@@ -54,6 +58,10 @@ impl EventEmitter {
 
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    pub(crate) fn observers(&self) -> &Observers {
+        &self.observers
     }
 
     pub(crate) fn clock(&self) -> &WallClock {
@@ -122,6 +130,18 @@ impl NodeReporter {
             output,
             body,
         });
+    }
+
+    /// Shows observers what the node found in a frame.
+    pub(crate) fn show(&self, timestamp_90k: u64, found: &Arc<[Inference]>) {
+        self.emitter
+            .observers
+            .results(&self.node.name, timestamp_90k, found);
+    }
+
+    /// Whether there is an observer.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.emitter.observers.are_present()
     }
 
     pub(crate) fn emit_failure(&self, failure: &Failure) {

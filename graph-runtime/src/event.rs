@@ -25,6 +25,17 @@ pub struct GraphEvent {
 }
 
 impl GraphEvent {
+    /// An event without an output, for tests of code that takes events.
+    pub fn new(name: EventName, subject: Subject, timestamp_90k: u64, body: EventBody) -> Self {
+        Self {
+            name,
+            subject,
+            timestamp_90k,
+            output: None,
+            body,
+        }
+    }
+
     /// The class of its name, which decides the output.
     pub fn class(&self) -> EventClass {
         self.name.class()

@@ -5,6 +5,7 @@ use lva_graph_model::{Family, Generation, Instance, Topology};
 
 use crate::instance::Run;
 use crate::module::Module;
+use crate::observe::Observer;
 use crate::stats::InstanceStats;
 
 /// One run of an instance, from its activation on.
@@ -112,6 +113,15 @@ impl InstanceHandle {
     /// The statistics of this run, also after its end.
     pub fn stats(&self) -> InstanceStats {
         self.run.stats()
+    }
+
+    /// Observes the run: the camera's units as they come, and what extensions answer for each frame. A run that has ended gives
+    /// no observation.
+    ///
+    /// Each observer has a queue of 256 observations; one that is too slow misses some, which are counted, and delays nothing. Units
+    /// that an observer holds do not count against the memory budget of the instance.
+    pub fn observe(&self) -> Observer {
+        self.run.lifecycle.emitter().observers().observe()
     }
 
     /// Waits until the run has ended: its camera is disconnected, its clips are complete, its last event is emitted.

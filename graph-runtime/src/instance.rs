@@ -230,6 +230,7 @@ impl Prepared {
             recorders: &recorders,
             emitter: &emitter,
             timeouts: NodeTimeouts::of(options),
+            previews: options.previews,
         }
         .start(plan.analyses, &mut workers)?;
         let mut sources = Vec::new();

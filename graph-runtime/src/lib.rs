@@ -58,6 +58,7 @@
 mod handle;
 mod instance;
 mod module;
+mod observe;
 mod options;
 
 // The nodes of an instance.
@@ -101,6 +102,7 @@ pub use handle::{InstanceFailed, InstanceHandle};
 pub use message::{DeliverError, HubMessage};
 pub use module::Module;
 pub use node::{CustomNode, NodeContext, NodeError, NodeFactory, NodeFrame};
+pub use observe::{Observer, RunObservation};
 pub use options::RuntimeOptions;
 pub use sink::{MessageSink, SinkError, SinkStats};
 pub use stats::{

@@ -276,6 +276,21 @@ impl Module {
         self.shared.state().registry.state(instance)
     }
 
+    /// Rises when an instance has been activated, deactivated or has ended. Programs that show instances wait for it.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    /// Adds a message sink to those that were given at the start; it gets the events from now on.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new).
+    #[track_caller]
+    pub fn add_sink(&self, sink: Box<dyn MessageSink>) {
+        self.shared.event_bus.add(sink);
+    }
+
     /// All instances, by name.
     pub fn instances(&self) -> Vec<InstanceInfo> {
         self.shared.state().registry.instances().collect()

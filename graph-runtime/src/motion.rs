@@ -84,6 +84,9 @@ impl MotionNode {
         let moves = !regions.is_empty();
         let step = self.window.push(regions, time);
         let found = moves.then(|| inferences(regions, self.settings.output_motion_region));
+        if self.node.is_observed() {
+            self.node.show(time, found.as_ref().unwrap_or(&Arc::default()));
+        }
         let counters = self.node.counters().motion();
         counters.looked.add(1);
         counters.moving.add(u64::from(moves));

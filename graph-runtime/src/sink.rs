@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lva_inference_schema::EventClass;
+use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -98,37 +99,46 @@ enum Item {
     Flush(Option<oneshot::Sender<bool>>),
 }
 
+/// The queue to a sink's task.
+#[derive(Clone)]
+struct SinkQueue {
+    sender: mpsc::Sender<Item>,
+    counts: Arc<Counts>,
+}
+
 /// All sinks of a module.
 #[derive(Clone, Default)]
 pub(crate) struct EventBus {
-    sinks: Arc<[(mpsc::Sender<Item>, Arc<Counts>)]>,
+    sinks: Arc<RwLock<Vec<SinkQueue>>>,
 }
 
 impl fmt::Debug for EventBus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EventBus({} sinks)", self.sinks.len())
+        write!(f, "EventBus({} sinks)", self.sinks.read().len())
     }
 }
 
 impl EventBus {
     /// Starts a task for each sink, which flushes it and ends after the last clone of the bus is dropped.
     pub(crate) fn start(sinks: Vec<Box<dyn MessageSink>>) -> Self {
-        let start = |sink: Box<dyn MessageSink>| {
-            let (sender, receiver) = mpsc::channel(QUEUE);
-            let counts = Arc::new(Counts::default());
-            tokio::spawn(deliver(sink, receiver, Arc::clone(&counts)));
-            (sender, counts)
-        };
-        Self {
-            sinks: sinks.into_iter().map(start).collect(),
-        }
+        let event_bus = Self::default();
+        sinks.into_iter().for_each(|sink| event_bus.add(sink));
+        event_bus
+    }
+
+    /// Starts the task of one more sink, which gets the events from now on.
+    pub(crate) fn add(&self, sink: Box<dyn MessageSink>) {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let counts = Arc::new(Counts::default());
+        tokio::spawn(deliver(sink, receiver, Arc::clone(&counts)));
+        self.sinks.write().push(SinkQueue { sender, counts });
     }
 
     /// Never waits: no sink delays a camera or a recording.
     pub(crate) fn emit(&self, event: GraphEvent) {
         tracing::debug!(subject = %event.subject, name = %event.name, "event");
         let event = Arc::new(event);
-        for (sender, counts) in self.sinks.iter() {
+        for SinkQueue { sender, counts } in self.sinks.read().iter() {
             let fits = event.class() != EventClass::Analytics || sender.capacity() > RESERVED;
             if fits && sender.try_send(Item::Event(Arc::clone(&event))).is_ok() {
                 counts.behind.store(false, Ordering::Relaxed);
@@ -143,7 +153,7 @@ impl EventBus {
 
     /// Has each sink flushed after the events up to now. Never waits: a sink whose queue is full is flushed by a later request.
     pub(crate) fn request_flush(&self) {
-        for (sender, _) in self.sinks.iter() {
+        for SinkQueue { sender, .. } in self.sinks.read().iter() {
             let _ = sender.try_send(Item::Flush(None));
         }
     }
@@ -152,8 +162,8 @@ impl EventBus {
     /// that hangs takes no time from the others.
     pub(crate) async fn flush(&self, limit: Duration) -> bool {
         let mut flushes = JoinSet::new();
-        for (sender, _) in self.sinks.iter() {
-            let sender = sender.clone();
+        let sinks = self.sinks.read().clone();
+        for SinkQueue { sender, .. } in sinks {
             flushes.spawn(async move {
                 let (done, flushed) = oneshot::channel();
                 let sent = sender.send(Item::Flush(Some(done))).await;
@@ -177,7 +187,7 @@ impl EventBus {
             dropped_queue_full: counts.dropped.load(Ordering::Relaxed),
             failed_flushes: counts.failed_flushes.load(Ordering::Relaxed),
         };
-        self.sinks.iter().map(|(_, counts)| read(counts)).collect()
+        self.sinks.read().iter().map(|sink| read(&sink.counts)).collect()
     }
 }
 

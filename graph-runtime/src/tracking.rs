@@ -98,6 +98,9 @@ impl TrackerNode {
         let entities = self
             .reporter
             .report(&self.objects, &[], |class| classes.name(class));
+        if self.node.is_observed() {
+            self.node.show(time, &entities.clone().into());
+        }
         if !entities.is_empty() {
             self.outputs.emit(&self.node, time, &entities);
         }
@@ -156,6 +159,9 @@ impl LineNode {
         if !crossed.is_empty() {
             // Of the objects, only those that cross: the event is about them.
             let found = self.reporter.report(&[], &crossed, |class| classes.name(class));
+            if self.node.is_observed() {
+                self.node.show(time, &found.clone().into());
+            }
             self.outputs.emit(&self.node, time, &found);
         }
         self.node.frame_done(meta.received_at);

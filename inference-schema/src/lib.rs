@@ -66,6 +66,7 @@ mod decimal;
 mod envelope;
 mod event_type;
 mod inference;
+mod preview;
 mod read;
 mod style;
 mod subject;
@@ -80,6 +81,7 @@ pub use inference::{
     OtherContent, Rectangle, Tag, TextContent,
 };
 pub use lva_media_types::BoundingBox;
+pub use preview::PreviewNote;
 pub use read::ReadError;
 pub use style::{JsonStyle, WithStyle};
 pub use subject::{NodeRole, Subject, SubjectError, default_topic, topic};

@@ -57,7 +57,7 @@
 //! | opening the gate | [`GateOptions`], [`Signal`], [`SignalOutcome`], [`SignalGate`], [`GateDecision`], [`CloseReason`], [`GateStats`], [`GateOptionsError`] |
 //! | the seconds before an event | [`PreRollLimits`], [`PreRoll`], [`PreRollStats`] |
 //! | where clips go | [`ClipStore`], [`ClipDirectory`], [`SegmentDirectory`], [`SegmentOptions`], [`Clip`], [`SegmentedClip`], [`NewClip`], [`StoreStats`] |
-//! | one file | [`ClipWriter`], [`Sidecar`], [`ClipError`] |
+//! | finished files | [`ClipWriter`], [`find_finished`], [`Sidecar`], [`ClipError`] |
 //! | names and playlists | [`clip_path`], [`date_time`], [`precise_date_time`], [`playlist_for_range`] |
 //! | preview pictures | [`write_preview`], [`preview_path`], [`PreviewSize`] |
 //! | after a crash | [`recover`], [`recover_owned_by`], [`Recovery`], [`find_unfinished`], [`UnfinishedClip`] |
@@ -114,7 +114,7 @@ pub use preview::{PreviewSize, preview_path, write_preview};
 pub use recorder::{Recorder, RecorderEvent, RecorderStats, RecordingStopReason};
 pub use recover::{Recovery, recover, recover_owned_by};
 pub use report::ClipReport;
-pub use scan::{UnfinishedClip, find_unfinished};
+pub use scan::{UnfinishedClip, find_finished, find_unfinished};
 pub use segments::{SegmentDirectory, SegmentOptions, SegmentedClip};
 pub use sidecar::Sidecar;
 pub use store::{Clip, ClipDirectory, ClipStore, NewClip};

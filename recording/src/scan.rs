@@ -1,5 +1,6 @@
 //! Walking over directories, and the unfinished clips in them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -50,6 +51,27 @@ pub fn find_unfinished(directory: &Path) -> io::Result<Vec<UnfinishedClip>> {
     })?;
     found.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
+}
+
+/// The finished clips and segments in a directory and those below it, sorted by path: files with a sidecar, whose
+/// [`Sidecar`](crate::Sidecar) tells what they hold. Does not follow links.
+///
+/// # Errors
+///
+/// The directory cannot be read. A missing directory contains nothing, and an unreadable one below it is skipped.
+pub fn find_finished(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let (mut clips, mut sidecars) = (BTreeSet::new(), Vec::new());
+    walk_files(directory, MAX_DEPTH, &mut |path| match path
+        .extension()
+        .and_then(|extension| extension.to_str())
+    {
+        Some("mp4") => drop(clips.insert(path)),
+        Some("json") => sidecars.push(path.with_extension("mp4")),
+        _ => {}
+    })?;
+    sidecars.retain(|clip| clips.contains(clip));
+    sidecars.sort();
+    Ok(sidecars)
 }
 
 /// Paths that could not be read, and why.
@@ -103,6 +125,26 @@ fn walk_with(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn finished_files_are_those_with_a_sidecar() {
+        let top = tempfile::tempdir().unwrap();
+        fs::create_dir(top.path().join("b")).unwrap();
+        for name in [
+            "b/2.mp4",
+            "b/2.json",
+            "1.mp4",
+            "1.json",
+            "alone.mp4",
+            "gone.json",
+            "3.mp4.part",
+        ] {
+            fs::write(top.path().join(name), b"").unwrap();
+        }
+        let found = find_finished(top.path()).unwrap();
+        assert_eq!(found, ["1.mp4", "b/2.mp4"].map(|name| top.path().join(name)));
+        assert!(find_finished(&top.path().join("missing")).unwrap().is_empty());
+    }
 
     #[test]
     fn an_unreadable_subdirectory_is_skipped_and_returned() {

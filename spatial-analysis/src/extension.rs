@@ -19,7 +19,7 @@ use lva_media_types::MediaTime;
 use crate::detectors::Detectors;
 use crate::frames::FrameReader;
 use crate::operation::{Operation, camera_alone};
-use crate::options::AnalysisOptions;
+use crate::options::{AnalysisOptions, Entities};
 use crate::session::{BeginError, ProcessError, SpatialAnalysis};
 use crate::source::{Fixed, NoOperation, OperationSource, StreamOperation};
 use crate::stats::{AnalysisStats, AnalysisStatsReader};
@@ -144,7 +144,12 @@ impl BlockingExtension for Streams {
         let detector = self.detectors.for_session().map_err(ExtensionOpenError::Failed)?;
         let size = (format.width(), format.height());
         let seed = id_seed(info.number);
-        let analysis = SpatialAnalysis::new(detector, &operation, self.options, seed)
+        let options = match (info.preview, self.options.entities) {
+            // What is sent for every frame already needs no mark.
+            (true, Entities::OfEvents) => self.options.with_entities(Entities::Preview),
+            _ => self.options,
+        };
+        let analysis = SpatialAnalysis::new(detector, &operation, options, seed)
             .and_then(|analysis| analysis.with_frame_size(size))
             .map_err(|error| match error {
                 BeginError::FrameSize { .. } => ExtensionOpenError::UnsupportedFormat(error.to_string()),

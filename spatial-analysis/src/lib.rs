@@ -51,6 +51,7 @@ mod frames;
 mod operation;
 mod options;
 mod padding;
+mod preview;
 mod session;
 mod source;
 mod stats;

@@ -415,6 +415,11 @@ impl Operation {
         })
     }
 
+    /// Options of a scene, with the settings of the operation.
+    pub(crate) fn scene_options(&self, options: SceneOptions) -> SceneOptions {
+        self.settings.scene(options)
+    }
+
     /// Options of a tracker, with the settings of the operation.
     pub(crate) fn tracker(&self, options: TrackerOptions) -> TrackerOptions {
         TrackerOptions {

@@ -12,6 +12,9 @@ pub enum Entities {
     OfEvents,
     /// All people in every frame. In front of a signal gate this keeps the gate open as long as people are visible.
     EveryFrame,
+    /// Those of events as ever, and all others marked as preview; events with their reasons. For a client that takes both out
+    /// before they cause anything, see [`Inference::is_preview`](lva_inference_schema::Inference::is_preview).
+    Preview,
 }
 
 /// Settings of a session. The defaults are those of the tutorial, for the boxes of real detectors, which jitter and are

@@ -16,6 +16,7 @@ use lva_zones::{
 use crate::operation::{Operation, OperationError, PERSON};
 use crate::options::{AnalysisOptions, Entities};
 use crate::padding::Content;
+use crate::preview;
 use crate::stats::AnalysisStats;
 
 /// Frames up to this much older than the newest one are late and ignored; beyond it the clock has jumped, and the session
@@ -353,6 +354,7 @@ struct Rules {
     engine: Engine,
     reporter: Reporter,
     calibration: Option<Calibration>,
+    scene_options: SceneOptions,
 }
 
 impl Rules {
@@ -364,11 +366,11 @@ impl Rules {
         id_seed: u64,
     ) -> Result<Self, BeginError> {
         let people = People::of(detector, operation.classes())?;
-        let scene = SceneOptions {
+        let scene_options = operation.scene_options(SceneOptions {
             aspect,
             ..options.scene
-        };
-        let scene = operation.scene_for(scene, people.classes())?;
+        });
+        let scene = operation.scene_for(scene_options, people.classes())?;
         let tracker = operation.tracker(TrackerOptions {
             aspect,
             ..options.tracker
@@ -391,6 +393,7 @@ impl Rules {
             engine: Engine::new(scene),
             reporter,
             calibration,
+            scene_options,
         })
     }
 }
@@ -574,7 +577,7 @@ impl<D: Detector> SpatialAnalysis<D> {
         }
         let mut inferences = match self.options.entities {
             Entities::OfEvents => self.rules.reporter.report(&events),
-            Entities::EveryFrame => {
+            Entities::EveryFrame | Entities::Preview => {
                 let people: Vec<_> = people
                     .iter()
                     .map(|person| self.rules.engine.with_ground_position(person))
@@ -582,6 +585,9 @@ impl<D: Detector> SpatialAnalysis<D> {
                 self.rules.reporter.report_with_people(&people, &events)
             }
         };
+        if self.options.entities == Entities::Preview {
+            inferences = preview::marked(inferences, &people, &events, self.rules.scene_options);
+        }
         for bbox in inferences.iter_mut().filter_map(Inference::bounding_box_mut) {
             content.to_frame(bbox);
         }

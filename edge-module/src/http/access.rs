@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use lva_hub::sas::PresentedToken;
+use lva_media_types::SecretString;
 use lva_server_transport::Connection;
 use subtle::ConstantTimeEq;
 use tokio::time::timeout;
@@ -61,6 +62,11 @@ impl Token {
         let text: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         data.replace(FILE, format!("{text}\n").as_bytes())?;
         Ok(Self(text.into()))
+    }
+
+    /// For another way to show it.
+    pub(crate) fn secret(&self) -> SecretString {
+        SecretString::new(&*self.0)
     }
 
     fn matches(&self, given: &str) -> bool {

@@ -232,10 +232,12 @@ async fn serve<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let in_progress = handle.begin_request();
+        // Handlers that take the connection over keep a copy: it is in use as long as that lives.
+        let in_progress = Arc::new(handle.begin_request());
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(handle.clone());
+        request.extensions_mut().insert(Arc::clone(&in_progress));
         let answer = router.clone().oneshot(request);
         async move {
             let mut answer = answer.await;
@@ -251,7 +253,8 @@ async fn serve<S>(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => Some(served),

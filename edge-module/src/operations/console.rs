@@ -9,13 +9,13 @@ const HIDDEN: &str = "(hidden)";
 
 /// Prints operations, requests and responses.
 #[derive(Debug)]
-pub struct Console<W> {
+pub struct Transcript<W> {
     out: W,
     colours: bool,
 }
 
-impl<W: Write> Console<W> {
-    /// A console that prints to `out`, with failed responses in red where `colours` is true.
+impl<W: Write> Transcript<W> {
+    /// A transcript that is printed to `out`, with failed responses in red where `colours` is true.
     pub fn new(out: W, colours: bool) -> Self {
         Self { out, colours }
     }
@@ -107,8 +107,8 @@ mod tests {
 
     use super::*;
 
-    fn printed(print: impl FnOnce(&mut Console<Vec<u8>>) -> io::Result<()>, colours: bool) -> String {
-        let mut console = Console::new(Vec::new(), colours);
+    fn printed(print: impl FnOnce(&mut Transcript<Vec<u8>>) -> io::Result<()>, colours: bool) -> String {
+        let mut console = Transcript::new(Vec::new(), colours);
         print(&mut console).unwrap();
         String::from_utf8(console.out).unwrap()
     }

@@ -6,7 +6,7 @@ use lva_graph_model::methods::MethodCall;
 use lva_graph_model::operations::Step;
 use serde_json::{Map, Value};
 
-use super::console::Console;
+use super::console::Transcript;
 use super::documents::{DocumentsError, TopologyFiles};
 use super::service::{Service, ServiceError};
 
@@ -58,7 +58,7 @@ pub async fn play<W: Write>(
     steps: Vec<Step>,
     files: &TopologyFiles,
     service: &mut Service,
-    console: &mut Console<W>,
+    console: &mut Transcript<W>,
     mut wait: impl AsyncFnMut() -> io::Result<()>,
 ) -> Result<Played, PlayError> {
     let acts = steps.into_iter().map(|step| {

@@ -15,6 +15,7 @@ use super::store::Store;
 use crate::causes::root_cause;
 use crate::convert::TIMESCALE;
 use crate::credentials;
+use crate::preview;
 use crate::shared_memory::{Region, SharedMemoryError, remove_stale_regions};
 use crate::tls::{client_config, peer_has_no_tls, tls_failure};
 use crate::wire::media_descriptor::MediaSampleFormat;
@@ -197,6 +198,9 @@ async fn handshake(
     let mut request = Request::new(ReceiverStream::new(messages));
     if let Some(credentials) = &options.credentials {
         credentials::write(credentials, request.metadata_mut());
+    }
+    if options.preview {
+        preview::ask(request.metadata_mut());
     }
     let mut inbound = client
         .process_media_stream(request)

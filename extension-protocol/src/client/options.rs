@@ -43,6 +43,7 @@ pub struct ClientOptions {
     pub(crate) answer_timeout: Duration,
     pub(crate) first_answer_timeout: Duration,
     pub(crate) largest_answer: usize,
+    pub(crate) preview: bool,
 }
 
 impl ClientOptions {
@@ -71,6 +72,7 @@ impl ClientOptions {
             answer_timeout: Duration::from_secs(30),
             first_answer_timeout: Duration::from_secs(60),
             largest_answer: 4 << 20,
+            preview: false,
         }
     }
 
@@ -109,6 +111,10 @@ impl ClientOptions {
         with_answer_timeout(timeout: Duration) answer_timeout = timeout;
         /// The same before the first answer of a session. Default 60 s: extensions warm up.
         with_first_answer_timeout(timeout: Duration) first_answer_timeout = timeout;
+        /// Asks for what is only to be looked at: entities of every frame, marked as preview, and reasons of events (see
+        /// `lva_inference_schema::Inference::is_preview`). Default: false. Extensions that do not know this convention answer
+        /// as ever.
+        with_preview(preview: bool) preview = preview;
         /// Largest answer in bytes. Default 4 MiB. Larger ones end the session.
         with_largest_answer(bytes: usize) largest_answer = bytes;
     }

@@ -59,6 +59,9 @@ pub struct SessionInfo {
     pub timescale: u32,
     /// Whether frames are in shared memory.
     pub shared_memory: bool,
+    /// Whether the client shows answers to people: entities of every frame are welcome if they are marked
+    /// ([`Inference::as_preview`](lva_inference_schema::Inference::as_preview)), and reasons of events.
+    pub preview: bool,
 }
 
 /// The number of the last stream of this process. Listeners share an extension and a log, so they share it.
@@ -79,7 +82,15 @@ impl SessionInfo {
             format: Some(format),
             timescale: TIMESCALE,
             shared_memory: false,
+            preview: false,
         }
+    }
+
+    /// For a client that shows answers to people.
+    #[must_use]
+    pub fn with_preview(mut self) -> Self {
+        self.preview = true;
+        self
     }
 
     /// With this configuration.

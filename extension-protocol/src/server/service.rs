@@ -15,6 +15,7 @@ use super::extension::{Extension, next_number};
 use super::stream::{self, ServerState};
 use crate::counters::count;
 use crate::credentials;
+use crate::preview;
 use crate::wire::MediaStreamMessage;
 use crate::wire::media_graph_extension_server::MediaGraphExtension;
 
@@ -84,10 +85,15 @@ impl<E: Extension> MediaGraphExtension for Service<E> {
                 tracing::warn!(code = ?status.code(), reason = status.message(), in_all, "a stream was refused");
             }
         })?;
+        let wants_preview = preview::is_asked_for(request.metadata());
         let inbound = request.into_inner();
         let (outgoing, messages) = mpsc::channel(QUEUED_ANSWERS);
         let end = Arc::new(Mutex::new(End::Running));
         let number = next_number();
+        let call = Call {
+            number,
+            wants_preview,
+        };
         let (state, outcome) = (Arc::clone(&self.state), Arc::clone(&end));
         // A separate task: the response headers are sent now, before the first message arrives.
         tokio::spawn(async move {
@@ -97,7 +103,7 @@ impl<E: Extension> MediaGraphExtension for Service<E> {
                     connection.vouch();
                 }
             };
-            let result = stream::run(&state, number, inbound, outgoing.clone(), accepted).await;
+            let result = stream::run(&state, call, inbound, outgoing.clone(), accepted).await;
             match &result {
                 Ok(()) => tracing::info!(stream = number, "stream ended"),
                 Err(status) if status.code() == Code::Cancelled => {

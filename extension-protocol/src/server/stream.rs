@@ -48,16 +48,23 @@ pub(super) struct ServerState<E> {
 
 type Outgoing = mpsc::Sender<MediaStreamMessage>;
 
+/// What is known of a stream before its first message.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Call {
+    pub(super) number: u64,
+    pub(super) wants_preview: bool,
+}
+
 /// Runs a stream to its end. An error becomes the final status. `accepted` is called when the descriptor is.
 pub(super) async fn run<E: Extension>(
     state: &ServerState<E>,
-    number: u64,
+    call: Call,
     mut inbound: Streaming<MediaStreamMessage>,
     outgoing: Outgoing,
     accepted: impl FnOnce(),
 ) -> Result<(), Status> {
     let counters = &state.counters;
-    let opened = open(state, number, &mut inbound, &outgoing).await;
+    let opened = open(state, call, &mut inbound, &outgoing).await;
     let (mut stream, mut session) = match opened {
         Ok(Some(opened)) => opened,
         Ok(None) => return Ok(()),
@@ -86,7 +93,7 @@ impl Drop for CountClosed<'_> {
 /// `None` if the client closed the stream without a message.
 async fn open<E: Extension>(
     state: &ServerState<E>,
-    number: u64,
+    call: Call,
     inbound: &mut Streaming<MediaStreamMessage>,
     outgoing: &Outgoing,
 ) -> Result<Option<(Stream, Box<dyn ExtensionSession>)>, Status> {
@@ -101,13 +108,16 @@ async fn open<E: Extension>(
         Ok(Ok(None)) => return Ok(None),
         Ok(Ok(Some(first))) => first,
     };
-    begin(state, number, first, outgoing).await.map(Some)
+    begin(state, call, first, outgoing).await.map(Some)
 }
 
 /// Opens a stream by its first message.
 async fn begin<E: Extension>(
     state: &ServerState<E>,
-    number: u64,
+    Call {
+        number,
+        wants_preview,
+    }: Call,
     first: MediaStreamMessage,
     outgoing: &Outgoing,
 ) -> Result<(Stream, Box<dyn ExtensionSession>), Status> {
@@ -119,7 +129,8 @@ async fn begin<E: Extension>(
     };
     let mut sequence = Sequence::default();
     sequence.see(first.sequence_number);
-    let (info, region) = read_descriptor(descriptor, number, options)?;
+    let (mut info, region) = read_descriptor(descriptor, number, options)?;
+    info.preview = wants_preview;
     let session = state.extension.open(&info).await.map_err(|error| match error {
         ExtensionOpenError::UnsupportedFormat(_) => Status::out_of_range(error.to_string()),
         ExtensionOpenError::Configuration(_) => Status::invalid_argument(error.to_string()),
@@ -222,6 +233,7 @@ fn read_descriptor(
             media.timescale
         },
         shared_memory: region.is_some(),
+        preview: false,
     };
     Ok((info, region))
 }

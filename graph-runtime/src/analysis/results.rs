@@ -92,6 +92,7 @@ impl Results {
         failpoint("answer", self.node.name());
         let meta = &mut frame.meta;
         let ExtensionResult { inferences, body } = answer;
+        let (inferences, shown) = without_previews(inferences);
         // As the extension wrote it, unless the event has results from upstream as well.
         let body = body.filter(|_| meta.results.is_empty() || inferences.is_empty());
         if body.is_none() || !meta.results.is_empty() {
@@ -100,6 +101,8 @@ impl Results {
         } else {
             meta.results = inferences.into();
         }
+        let shown = shown.as_ref().unwrap_or(&meta.results);
+        self.node.show(meta.timestamp_90k, shown);
         if let Some(body) = body {
             self.outputs.emit(meta, || EventBody::Other(body.clone()));
         }
@@ -112,7 +115,10 @@ impl Results {
     /// Results of a frame that was answered before, and has gone on: they are emitted, and open gates.
     pub(super) fn later(&mut self, mut meta: FrameMeta, inferences: Vec<Inference>) {
         self.on_success();
+        let (inferences, shown) = without_previews(inferences);
         meta.results = inferences.into();
+        self.node
+            .show(meta.timestamp_90k, shown.as_ref().unwrap_or(&meta.results));
         self.outputs.emit_results(&meta);
     }
 
@@ -162,6 +168,19 @@ impl Results {
             fanout.pass_done(frame);
         }
     }
+}
+
+/// Takes out what is only to be looked at. All of it, where there is any, is for observers.
+fn without_previews(found: Vec<Inference>) -> (Vec<Inference>, Option<Arc<[Inference]>>) {
+    let is_plain = |inference: &Inference| !inference.is_preview() && !inference.has_notes();
+    if found.iter().all(is_plain) {
+        return (found, None);
+    }
+    let shown: Arc<[Inference]> = found.iter().cloned().collect();
+    let mut found = found;
+    found.retain(|inference| !inference.is_preview());
+    found.iter_mut().for_each(Inference::remove_notes);
+    (found, Some(shown))
 }
 
 impl Drop for Results {

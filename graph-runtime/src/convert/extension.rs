@@ -33,6 +33,8 @@ pub(crate) struct GrpcPlan {
     tls: Option<TrustedRoots>,
     credentials: Option<Credentials>,
     identity: GraphIdentity,
+    /// Whether what is only to be looked at is asked for.
+    pub(crate) previews: bool,
 }
 
 impl ClientPlan {
@@ -65,6 +67,7 @@ impl ClientPlan {
             tls,
             credentials,
             identity: GraphIdentity::new(instance, node),
+            previews: false,
         };
         Ok(Self::Grpc(Box::new(plan)))
     }
@@ -75,7 +78,8 @@ impl GrpcPlan {
     pub(crate) fn options(&self, format: FrameFormat) -> ClientOptions {
         let mut options = ClientOptions::new(self.url.clone(), format)
             .with_transfer(self.transfer.clone())
-            .with_identity(self.identity.clone());
+            .with_identity(self.identity.clone())
+            .with_preview(self.previews);
         if let Some(tls) = &self.tls {
             options = options.with_tls(tls.clone());
         }

@@ -81,6 +81,7 @@ impl InstanceLifecycle {
         self.emitter.emit_now(name, &self.instance, body);
         if after == InstanceState::Inactive {
             self.emitter.request_flush();
+            self.emitter.observers().end();
             self.end.send_replace(Some(match report {
                 Completion::Failed { message, .. } => Err(message),
                 Completion::Activated | Completion::Deactivated | Completion::Suspended => Ok(()),

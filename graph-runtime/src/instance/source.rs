@@ -114,6 +114,9 @@ impl Source {
             CameraEvent::Unit(unit) => self.unit(unit),
             CameraEvent::Lost { error } => {
                 self.lost_at.get_or_insert_with(Instant::now);
+                if self.is_first {
+                    self.node.emitter().observers().lost();
+                }
                 if let Some(decoder) = &mut self.decoder {
                     decoder.pause();
                 }
@@ -170,8 +173,11 @@ impl Source {
         }
     }
 
-    /// Passes the current streams to decoder and recorders.
+    /// Passes the current streams to decoder, recorders and observers.
     fn announce_streams(&mut self) {
+        if self.is_first {
+            self.node.emitter().observers().streams(&self.streams);
+        }
         if let Some(decoder) = &mut self.decoder
             && let Some(video) = self.streams.iter().find(|stream| stream.is_playing_video())
             && let Some(codec) = video.codec.video_codec()
@@ -191,6 +197,9 @@ impl Source {
             MediaKind::Audio => None,
             _ => return,
         };
+        if self.is_first {
+            self.node.emitter().observers().unit(&unit);
+        }
         dispatch(&self.budget, unit, &mut self.recorders, decoder);
         // Only now: a signal at this time must follow the unit in the queues.
         if media == MediaKind::Video {

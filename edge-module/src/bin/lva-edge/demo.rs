@@ -77,6 +77,7 @@ impl Demo {
     /// Sets the tutorial's graph and activates it, and prints what to try.
     pub(crate) async fn run_graph(&self, module: &EdgeModule) -> anyhow::Result<()> {
         let topology: Value = serde_json::from_str(TOPOLOGY)?;
+        let scene: Value = serde_json::from_str(SCENE)?;
         let topology_name = topology["name"].clone();
         let parameter = |name: &str, value: &str| json!({"name": name, "value": value});
         let instance = json!({"@apiVersion": "1.0", "name": INSTANCE, "properties": {
@@ -87,6 +88,7 @@ impl Demo {
                 parameter("rtspUserName", USER),
                 parameter("rtspPassword", PASSWORD),
                 parameter("grpcUrl", &self.extension.urls().join(" ")),
+                parameter("scene", &scene.to_string()),
                 parameter("frameRate", FRAME_RATE),
             ],
         }});
@@ -94,6 +96,9 @@ impl Demo {
         call(module, "GraphInstanceSet", instance).await?;
         print_line(format_args!("graph      {INSTANCE}"));
         print_line(format_args!("clips      {}", self.recordings.display()));
+        if let Some(url) = module.console_url() {
+            print_line(format_args!("console    {url}"));
+        }
         print_line(format_args!("\nTry in another terminal:"));
         if let Some(address) = module.http_address() {
             print_line(format_args!(

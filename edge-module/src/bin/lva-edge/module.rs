@@ -21,6 +21,8 @@ use crate::{CANNOT_START, set};
 ///   curl http://127.0.0.1:8580/api/v1/methods/GraphInstanceActivate \
 ///       --data '{"@apiVersion": "1.0", "name": "Sample-Graph-1"}'
 ///
+/// http://127.0.0.1:8580/console/ is a page with live pictures, events and graphs.
+///
 /// GET /api/v1/openapi.json describes all calls, GET /healthz and /readyz report whether the module lives and works, and
 /// http://127.0.0.1:9600/metrics has its metrics.
 ///
@@ -181,6 +183,9 @@ async fn start(args: &Args) -> anyhow::Result<Option<Started>> {
     let module = builder.start().await?;
     if let Some(origin) = module.http_origin() {
         tracing::info!("methods: {origin}/api/v1/methods/NAME");
+    }
+    if let Some(url) = module.console_url() {
+        tracing::info!("console: {url}");
     }
     if let Some(address) = module.metrics_address() {
         tracing::info!("metrics: http://{address}/metrics");

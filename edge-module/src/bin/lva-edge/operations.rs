@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use lva_client_transport::ClientTls;
-use lva_edge_module::operations::{Console, Service, ServiceUrl, Settings, TopologyFiles, play};
+use lva_edge_module::operations::{Service, ServiceUrl, Settings, TopologyFiles, Transcript, play};
 use lva_edge_module::service::Signals;
 use lva_graph_model::operations::OperationsFile;
 use tokio::sync::oneshot;
@@ -77,7 +77,7 @@ pub(crate) async fn run(args: Args) -> ExitCode {
     };
     let out = io::stdout();
     let colours = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let mut console = Console::new(out, colours);
+    let mut console = Transcript::new(out, colours);
     let waits = !args.yes && io::stdin().is_terminal();
     let wait = async || match waits {
         true => enter().await,

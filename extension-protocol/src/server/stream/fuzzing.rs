@@ -103,7 +103,17 @@ async fn all(state: &ServerState<ByFirstByte>, mut bytes: Bytes<'_>, strange_fir
         },
     };
     let acknowledged = first.sequence_number;
-    let Ok((mut stream, mut session)) = begin(state, 1, first, &outgoing).await else {
+    let Ok((mut stream, mut session)) = begin(
+        state,
+        Call {
+            number: 1,
+            wants_preview: false,
+        },
+        first,
+        &outgoing,
+    )
+    .await
+    else {
         return;
     };
     let Ok(answer) = answers.try_recv() else {

@@ -1,0 +1,7 @@
+//! The console over its real interfaces: HTTP and WebSocket, with a camera.
+#![allow(clippy::unwrap_used)] // a test may panic
+
+mod access;
+mod live;
+mod page;
+mod support;
