@@ -34,7 +34,7 @@ impl Client {
 }
 
 #[tokio::test]
-async fn off_loopback_no_address_but_health_answers_without_a_token() {
+async fn off_loopback_no_address_but_health_and_the_page_answers_without_a_token() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = config(directory.path());
     config.http.listen = "0.0.0.0:0".into();
@@ -48,6 +48,13 @@ async fn off_loopback_no_address_but_health_answers_without_a_token() {
     let mut addresses = vec![
         ("GET".to_owned(), "/api/v1/openapi.json".to_owned()),
         ("GET".to_owned(), "/nowhere".to_owned()),
+        ("GET".to_owned(), "/console/api/cameras".to_owned()),
+        ("GET".to_owned(), "/console/api/events".to_owned()),
+        ("GET".to_owned(), "/console/api/graphs".to_owned()),
+        (
+            "POST".to_owned(),
+            "/console/api/methods/GraphTopologySet".to_owned(),
+        ),
     ];
     for (path, methods) in document["paths"].as_object().unwrap() {
         let path = path.replace("{device}", "device").replace("{module}", "lvaEdge");
@@ -72,7 +79,7 @@ async fn off_loopback_no_address_but_health_answers_without_a_token() {
         status == 200 && !answer.contains("watch"),
         "nothing was set: {answer}"
     );
-    for path in ["/healthz", "/readyz"] {
+    for path in ["/healthz", "/readyz", "/console/", "/console/api/session"] {
         assert_eq!(client.call("GET", path, None, "").await.0, 200, "{path}");
     }
 }

@@ -3,9 +3,7 @@
 use lva_graph_model::methods::InstanceState;
 use serde_json::json;
 
-use crate::support::{CAMERA, Player, Received, Site, get, packet_hashes, within};
-
-const H264: &[&str] = &["libx264", "-preset", "ultrafast", "-bf", "0"];
+use crate::support::{CAMERA, H264, Player, Received, Site, get, packet_hashes, within};
 
 /// The pictures of a player are those of the camera, one after the other, beginning with a key frame.
 fn assert_same_pictures(site: &Site, file: &[u8], count: usize) {

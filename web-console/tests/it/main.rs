@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // a test may panic
 
 mod access;
+mod hostile;
 mod live;
 mod page;
 mod support;

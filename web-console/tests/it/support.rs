@@ -83,17 +83,24 @@ pub(crate) struct Site {
     pub(crate) directory: TempDir,
 }
 
+pub(crate) const H264: &[&str] = &["libx264", "-preset", "ultrafast", "-bf", "0"];
+
 impl Site {
     pub(crate) async fn start(encoder: &[&str]) -> Self {
+        Self::start_with(encoder, ConsoleOptions::new()).await
+    }
+
+    pub(crate) async fn start_with(encoder: &[&str], options: ConsoleOptions) -> Self {
         let directory = tempfile::tempdir().unwrap();
         make_clip(directory.path(), encoder);
         let camera = Simulator::start(SimulatorOptions::new(directory.path()))
             .await
             .unwrap();
         let quick = ReconnectPolicy::default().with_min_delay(Duration::from_millis(50));
-        let options = RuntimeOptions::new(directory.path().join("recordings")).with_camera_reconnect(quick);
-        let module = Module::new(options, vec![]);
-        let console = Console::new(module.clone(), ConsoleOptions::new());
+        let recordings = directory.path().join("recordings");
+        let runtime = RuntimeOptions::new(&recordings).with_camera_reconnect(quick);
+        let module = Module::new(runtime, vec![]);
+        let console = Console::new(module.clone(), options.with_recordings(recordings));
         let topology = Topology::from_json(TOPOLOGY).unwrap();
         let instance = Instance::new(CAMERA, topology.name(), [("rtspUrl", camera.url("clip.mp4"))]);
         let run = module.start(topology, instance).await.unwrap();
