@@ -72,10 +72,10 @@ impl Cameras {
                 instance.state,
                 InstanceState::Active | InstanceState::Deactivating
             );
-            if runs && live.begin_observing() {
-                let Some(run) = self.module.instance(&instance.name) else {
-                    continue;
-                };
+            if runs
+                && let Some(run) = self.module.instance(&instance.name)
+                && live.begin_observing()
+            {
                 let observing = live::observe(Arc::downgrade(live), run.observe());
                 let cameras = Arc::downgrade(self);
                 tokio::spawn(async move {

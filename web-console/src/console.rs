@@ -82,8 +82,15 @@ async fn follow(console: Weak<Shared>, mut changes: watch::Receiver<u64>) {
     }
 }
 
-/// What browsers have to know about every answer.
+/// What browsers have to know about every answer. Those of the framework itself get the form of the others.
 async fn with_headers(mut response: Response) -> Response {
+    let status = response.status();
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    let is_text = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/plain"));
+    if is_text && (status.is_client_error() || status.is_server_error()) {
+        let message = status.canonical_reason().unwrap_or("the request failed");
+        response = answer::error(status, "BadRequest", message);
+    }
     let headers = response.headers_mut();
     let fixed = [
         (header::CONTENT_SECURITY_POLICY, assets::CONTENT_SECURITY_POLICY),

@@ -284,6 +284,7 @@ fn describe(
     let own_id = entity
         .map(|entity| entity.id.as_str())
         .filter(|id| !id.is_empty());
+    let standing = entity.and_then(|entity| fractions(&entity.bbox)).map(foot);
     SeenEvent {
         id,
         inference_id: inference.inference_id.clone(),
@@ -297,12 +298,8 @@ fn describe(
         line,
         entity: property("trackingId").or_else(|| own_id.map(cut)),
         label: entity.map(|entity| cut(&entity.tag.value)),
-        why: Value::Null,
-        path: entity
-            .and_then(|entity| fractions(&entity.bbox))
-            .map(foot)
-            .into_iter()
-            .collect(),
+        why: inference.note(PreviewNote::Why).unwrap_or_default(),
+        path: path.unwrap_or_else(|| standing.into_iter().collect()),
         picture: None,
         recording: None,
         properties: what
@@ -315,11 +312,7 @@ fn describe(
 }
 
 /// Events that have not happened, as those that have.
-pub(crate) fn imagined(
-    camera: &str,
-    frames: &[(u64, Vec<Inference>)],
-    way: impl Fn(u64, u64) -> Vec<[f64; 2]>,
-) -> Vec<Value> {
+pub(crate) fn imagined(camera: &str, frames: &[(u64, Vec<Inference>)]) -> Vec<Value> {
     let mut events = Vec::new();
     for (timestamp_90k, found) in frames {
         let moment = Moment {
@@ -452,17 +445,17 @@ mod tests {
         assert_eq!(
             (
                 &event["time"],
-                &event["entity"],
                 &event["label"],
                 &event["status"],
-                &event["path"]
+                &event["path"],
+                &event["why"]["rule"]
             ),
             (
                 &json!("1970-01-01T00:00:01.000Z"),
-                &json!("7"),
                 &json!("person"),
                 &json!("Enter"),
-                &json!([[0.625, 0.75]])
+                &json!([[7.0, 1.0]]),
+                &json!("crossed")
             )
         );
         assert!(ids(&events.list(&EventQuery::default(), |_| false)).is_empty());

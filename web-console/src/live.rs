@@ -186,9 +186,7 @@ impl Live {
             _ => {}
         }
     }
-}
 
-impl Live {
     fn results(&self, node: &str, timestamp_90k: u64, found: &[Inference]) {
         let events = {
             let mut tracks = self.tracks.lock();

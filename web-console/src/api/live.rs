@@ -83,7 +83,7 @@ pub(super) async fn still(
             let time = time.unwrap_or(0).to_string();
             let headers = [
                 (header::CONTENT_TYPE, "image/jpeg"),
-                (HeaderName::from_static("x-timestamp-90k"), &time),
+                (HeaderName::from_static("x-timestamp-90k"), time.as_str()),
             ];
             (headers, jpeg).into_response()
         }

@@ -1,5 +1,7 @@
 //! Who the caller is, logging in and out.
 
+use std::net::SocketAddr;
+
 use axum::Json;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -12,7 +14,8 @@ use crate::options::Role;
 use crate::shared::Shares;
 
 pub(super) async fn session(State(shared): Shares, request: Request) -> Json<Value> {
-    let peer = request.extensions().get().map(|ConnectInfo(peer)| *peer);
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map(|ConnectInfo(peer)| *peer);
     let role = shared.access.role(peer, request.headers());
     let (name, cameras) = match &role {
         None => (None, None),

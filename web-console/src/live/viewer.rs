@@ -120,6 +120,9 @@ impl Viewer {
         if queue.items.is_empty() && queue.is_closed {
             return None;
         }
+        if queue.is_closed {
+            self.filled.notify_one(); // the end comes after this
+        }
         (queue.pictures, queue.bytes, queue.notes) = (0, 0, 0);
         Some(std::mem::take(&mut queue.items))
     }

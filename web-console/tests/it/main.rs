@@ -5,4 +5,5 @@ mod access;
 mod hostile;
 mod live;
 mod page;
+mod recordings;
 mod support;
