@@ -12,6 +12,7 @@ mod life;
 mod methods;
 mod motion;
 mod nodes;
+mod observing;
 mod odd_recordings;
 mod onvif;
 mod plant;

@@ -1,7 +1,7 @@
 //! One camera's state, with a detector that follows a script and times that the test gives.
 
 use lva_inference::{BoundingBox, DetectError, Detection, Frame, ImageView, PixelFormat};
-use lva_inference_schema::{AnalyticsBody, InferenceValue, JsonStyle};
+use lva_inference_schema::{AnalyticsBody, InferenceValue, JsonStyle, PreviewNote};
 use lva_spatial_analysis::*;
 use lva_zones::report::EventProfile;
 use serde_json::json;
@@ -109,6 +109,41 @@ fn frames_without_an_event_are_answered_empty_unless_all_entities_are_asked_for(
     let of = |reported: &[(u64, Vec<_>)]| reported.iter().flat_map(|(_, m)| events(m)).collect::<Vec<_>>();
     assert_eq!(of(&all), of(&quiet));
     all.iter().for_each(|(_, message)| assert_sound(message));
+}
+
+#[test]
+fn previews_show_everybody_and_cause_nothing_once_marks_and_notes_are_gone() {
+    let quiet = play(&mut walking(15, AnalysisOptions::default()), times(15));
+    let options = AnalysisOptions::default().with_entities(Entities::Preview);
+    let shown = play(&mut walking(15, options), times(15));
+    assert_eq!(shown.len(), 8 * 15 - 2);
+    for (_, message) in &shown {
+        let boxes: Vec<serde_json::Value> = message
+            .iter()
+            .filter_map(|found| found.note(PreviewNote::Track))
+            .collect();
+        assert_eq!(boxes.len(), 1, "one person, whose track is known: {message:?}");
+        assert_eq!(boxes[0]["aspect"], 16.0 / 9.0);
+    }
+    let whys: Vec<serde_json::Value> = shown
+        .iter()
+        .flat_map(|(_, message)| message.iter().filter_map(|found| found.note(PreviewNote::Why)))
+        .collect();
+    let rules: Vec<_> = whys.iter().map(|why| why["rule"].clone()).collect();
+    assert_eq!(rules, ["crossed", "crossed", "crossed"]);
+    assert!(
+        whys.iter()
+            .all(|why| why["samples"].as_u64() > Some(0) && why["thresholds"]["holdMs"] == 100)
+    );
+    // As a runtime takes them out.
+    let left = shown.into_iter().filter_map(|(time, mut message)| {
+        message.retain(|found| !found.is_preview());
+        message
+            .iter_mut()
+            .for_each(lva_inference_schema::Inference::remove_notes);
+        (!message.is_empty()).then_some((time, message))
+    });
+    assert_eq!(left.collect::<Vec<_>>(), quiet);
 }
 
 #[test]
