@@ -34,6 +34,7 @@ pub(crate) fn routes(access: Arc<Access>) -> Router<Arc<Shared>> {
         .route("/cameras/{id}/recordings", get(recordings::list))
         .route("/cameras/{id}/recordings/play.mp4", get(recordings::play))
         .route("/events", get(lists::events))
+        .route("/events/{id}/picture.jpg", get(lists::picture))
         .route("/graphs", get(lists::graphs))
         .route("/health", get(health::show))
         .merge(changing)

@@ -65,9 +65,10 @@ impl Cameras {
         self.stills.retain(|name| lives.contains_key(name));
         for instance in &instances {
             let name = &instance.name;
-            let live = lives
-                .entry(name.clone())
-                .or_insert_with(|| Arc::new(Live::new(name.clone(), Arc::clone(&self.events))));
+            let live = lives.entry(name.clone()).or_insert_with(|| {
+                let (events, stills) = (Arc::clone(&self.events), Arc::clone(&self.stills));
+                Arc::new(Live::new(name.clone(), events, stills))
+            });
             let runs = matches!(
                 instance.state,
                 InstanceState::Active | InstanceState::Deactivating

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use axum::extract::ws::Utf8Bytes;
+use bytes::Bytes;
 use lva_graph_runtime::{GraphEvent, MessageSink, SinkError};
 use lva_inference_schema::{
     Event, EventClass, EventName, Inference, InferenceValue, PreviewNote, event_time,
@@ -24,6 +25,9 @@ const KEPT: usize = 2000;
 
 /// Events among which the same one is looked for.
 const RECENT: usize = 64;
+
+/// Pictures of events that are kept, at some 100 KB each.
+const MAX_PICTURES: usize = 200;
 
 /// Events in one answer.
 const PAGE: usize = 100;
@@ -63,6 +67,13 @@ struct Moment<'a> {
     camera: &'a str,
     node: &'a str,
     timestamp_90k: u64,
+}
+
+/// An event that has just come.
+pub(crate) struct NewEvent {
+    pub(crate) id: u64,
+    /// For those who watch.
+    pub(crate) message: Utf8Bytes,
 }
 
 /// What is wrong with a node or an instance.
@@ -121,6 +132,8 @@ struct State {
     next_id: u64,
     /// Oldest first.
     seen: VecDeque<SeenEvent>,
+    /// The newest pictures, by the ids of their events.
+    pictures: BTreeMap<u64, Bytes>,
     /// By instance and node; the instance itself has no node.
     troubles: BTreeMap<(String, Option<String>), Trouble>,
 }
@@ -134,7 +147,7 @@ impl Events {
         timestamp_90k: u64,
         found: &[Inference],
         way: impl Fn(u64) -> Vec<[f64; 2]>,
-    ) -> Vec<Utf8Bytes> {
+    ) -> Vec<NewEvent> {
         let mut state = self.state.lock();
         let events = found.iter().filter_map(|inference| match &inference.value {
             InferenceValue::Event(what) => Some((inference, what)),
@@ -153,7 +166,11 @@ impl Events {
                 // Strings and numbers cannot fail to be written.
                 let mut message = serde_json::to_value(&event).unwrap_or_default();
                 message["type"] = json!("event");
-                messages.push(message.to_string().into());
+                let message = message.to_string().into();
+                messages.push(NewEvent {
+                    id: event.id,
+                    message,
+                });
             }
         }
         messages
@@ -209,6 +226,33 @@ impl Events {
             .then(|| trouble.text.clone())
     }
 
+    /// Keeps the picture of an event that is there.
+    pub(crate) fn keep_picture(&self, event: u64, jpeg: Bytes) {
+        let mut state = self.state.lock();
+        if let Some(own) = state.seen.iter_mut().rev().find(|own| own.id == event) {
+            own.picture = Some(format!("api/events/{event}/picture.jpg"));
+            state.pictures.insert(event, jpeg);
+        }
+        while state.pictures.len() > MAX_PICTURES
+            && let Some((oldest, _)) = state.pictures.pop_first()
+        {
+            let own = state.seen.iter_mut().find(|own| own.id == oldest);
+            own.into_iter().for_each(|own| own.picture = None);
+        }
+    }
+
+    /// The picture of an event of a camera that `sees` lets through.
+    pub(crate) fn picture(&self, event: u64, sees: impl Fn(&str) -> bool) -> Option<Bytes> {
+        let state = self.state.lock();
+        let camera = state
+            .seen
+            .iter()
+            .find(|own| own.id == event)
+            .map(|own| own.camera.as_str());
+        camera.filter(|camera| sees(camera))?;
+        state.pictures.get(&event).cloned()
+    }
+
     /// Events of cameras that `sees` lets through, newest first.
     pub(crate) fn list(&self, query: &EventQuery, sees: impl Fn(&str) -> bool) -> Value {
         let limit = query.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
@@ -251,8 +295,10 @@ impl State {
         }
         let event = describe(self.next_id, moment, what, inference, about, path);
         self.next_id += 1;
-        if self.seen.len() == KEPT {
-            self.seen.pop_front();
+        if self.seen.len() == KEPT
+            && let Some(oldest) = self.seen.pop_front()
+        {
+            self.pictures.remove(&oldest.id);
         }
         self.seen.push_back(event.clone());
         Some(event)
@@ -459,6 +505,29 @@ mod tests {
             )
         );
         assert!(ids(&events.list(&EventQuery::default(), |_| false)).is_empty());
+    }
+
+    #[test]
+    fn pictures_are_kept_for_the_newest_events_and_seen_by_those_who_see_the_camera() {
+        let events = Events::default();
+        for time in 0..MAX_PICTURES as u64 + 1 {
+            enters(&events, "door", time, "a");
+            events.keep_picture(time, Bytes::from_static(b"jpeg"));
+        }
+        events.keep_picture(9999, Bytes::from_static(b"of no event"));
+        assert_eq!(events.picture(0, |_| true), None);
+        assert_eq!(events.picture(1, |_| true), Some(Bytes::from_static(b"jpeg")));
+        assert_eq!(events.picture(1, |_| false), None);
+        assert_eq!(events.picture(9999, |_| true), None);
+        let listed = events.list(
+            &EventQuery {
+                before: Some(2),
+                ..Default::default()
+            },
+            |_| true,
+        );
+        let pictures = [&listed["events"][0]["picture"], &listed["events"][1]["picture"]];
+        assert_eq!(pictures, [&json!("api/events/1/picture.jpg"), &json!(null)]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::watch;
 
-use self::mux::{Mux, Output};
+use self::mux::{EncodedPicture, Mux, Output};
 use crate::boxes;
 use crate::events::Events;
 use crate::tracks::{TrackedFrames, Tracks};
@@ -57,6 +57,7 @@ pub(crate) struct KeyPicture {
 pub(crate) struct Live {
     id: String,
     events: Arc<Events>,
+    stills: Arc<Stills>,
     state: Mutex<State>,
     /// What nodes have answered in the last minutes, by their names.
     tracks: Mutex<BTreeMap<String, Tracks>>,
@@ -95,10 +96,11 @@ impl Drop for Watching {
 }
 
 impl Live {
-    pub(crate) fn new(id: String, events: Arc<Events>) -> Self {
+    pub(crate) fn new(id: String, events: Arc<Events>, stills: Arc<Stills>) -> Self {
         Self {
             id,
             events,
+            stills,
             state: Mutex::default(),
             tracks: Mutex::default(),
             key: watch::Sender::default(),
@@ -207,11 +209,21 @@ impl Live {
         };
         let mut state = self.state.lock();
         state.answered.insert(node.to_owned(), Instant::now());
+        if let Some(event) = events.first()
+            && let Some(picture) = state.mux.picture_at(timestamp_90k)
+        {
+            tokio::spawn(keep_picture(
+                Arc::clone(&self.events),
+                Arc::clone(&self.stills),
+                event.id,
+                picture,
+            ));
+        }
         if state.viewers.is_empty() {
             return;
         }
         let boxes = boxes::message(node, timestamp_90k, found);
-        for note in std::iter::once(boxes).chain(events) {
+        for note in std::iter::once(boxes).chain(events.into_iter().map(|event| event.message)) {
             state.viewers.iter().for_each(|viewer| viewer.note(&note));
         }
     }
@@ -311,6 +323,15 @@ fn state_note(is_live: bool) -> Utf8Bytes {
     json!({"type": "state", "state": state, "text": text})
         .to_string()
         .into()
+}
+
+/// Makes the picture of an event. There is none where the machine makes others at that moment.
+async fn keep_picture(events: Arc<Events>, stills: Arc<Stills>, event: u64, picture: EncodedPicture) {
+    match stills.jpeg_of(picture).await {
+        Some(Ok(jpeg)) => events.keep_picture(event, jpeg),
+        Some(Err(error)) => tracing::debug!(%error, "an event has no picture"),
+        None => {}
+    }
 }
 
 /// Passes a run's observations on until it ends, or nobody has the camera any more.

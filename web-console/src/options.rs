@@ -140,7 +140,7 @@ impl ConsoleOptions {
     }
 
     /// Live pictures that are watched at the same time, over all cameras and people; default 256. Further ones are refused. A viewer
-    /// that is slow holds up to 24 MiB of pictures, which it shares with the others of its camera.
+    /// that is slow holds up to 16 MiB of pictures, which it shares with the others of its camera.
     #[must_use]
     pub fn with_max_viewers(mut self, viewers: usize) -> Self {
         self.max_viewers = viewers;

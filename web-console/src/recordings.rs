@@ -77,6 +77,11 @@ impl RecordedFile {
         })
     }
 
+    /// Whether a moment is in it.
+    pub(crate) fn shows(&self, timestamp_90k: u64) -> bool {
+        (self.first_90k..self.end_90k).contains(&timestamp_90k)
+    }
+
     fn camera_and_sink(&self) -> (&str, &str) {
         self.owner.rsplit_once('/').unwrap_or((&self.owner, ""))
     }

@@ -15,8 +15,9 @@ use super::mp4::{self, Sample};
 /// A jump in time after which players start anew: they stop at gaps.
 const LARGEST_GAP_90K: u64 = 2 * 90_000;
 
-/// Bytes and pictures of a group that is kept for those who come; a longer group is not, and they wait for the next.
-const KEPT_BYTES: usize = 16 << 20;
+/// Bytes and pictures of a group that is kept for those who come; a longer group is not, and they wait for the next. The group before
+/// is kept as well.
+const KEPT_BYTES: usize = 8 << 20;
 const KEPT_PICTURES: usize = 1800;
 
 /// What a player needs before the first fragment.
@@ -39,6 +40,17 @@ pub(crate) struct Fragment {
     pub(crate) is_key: bool,
     /// Media time of the picture.
     pub(crate) timestamp_90k: u64,
+    /// Where the access unit begins.
+    pub(crate) unit_at: usize,
+}
+
+/// What has to be decoded to see one picture.
+#[derive(Debug, Clone)]
+pub(crate) struct EncodedPicture {
+    pub(crate) video: VideoParameters,
+    pub(crate) timestamp_90k: u64,
+    /// Access units with their times, from a key frame to the picture.
+    pub(crate) units: Vec<(u64, Bytes)>,
 }
 
 /// What comes out, in order.
@@ -82,6 +94,8 @@ pub(crate) struct Mux {
     /// From the newest key frame on.
     group: VecDeque<Fragment>,
     group_bytes: usize,
+    /// The group before that.
+    previous: VecDeque<Fragment>,
 }
 
 impl Mux {
@@ -139,10 +153,31 @@ impl Mux {
         Some((self.init.clone()?, self.group.iter()))
     }
 
+    /// A picture of the last two groups.
+    pub(crate) fn picture_at(&self, timestamp_90k: u64) -> Option<EncodedPicture> {
+        let video = self.stream.as_ref()?.video.clone();
+        let groups = [&self.group, &self.previous].into_iter();
+        let mut found = groups.filter_map(|group| {
+            let at = group
+                .iter()
+                .position(|fragment| fragment.timestamp_90k == timestamp_90k)?;
+            let units = group.iter().take(at + 1);
+            let unit =
+                |fragment: &Fragment| (fragment.timestamp_90k, fragment.bytes.slice(fragment.unit_at..));
+            Some(units.map(unit).collect())
+        });
+        Some(EncodedPicture {
+            video,
+            timestamp_90k,
+            units: found.next()?,
+        })
+    }
+
     fn restart(&mut self) {
         self.track = None;
         self.init = None;
         self.forget_group();
+        self.previous.clear(); // its parameters may be others
     }
 
     fn forget_group(&mut self) {
@@ -211,9 +246,10 @@ impl Mux {
             }
         };
         let fragment = Fragment {
-            bytes,
             is_key: held.unit.keyframe,
             timestamp_90k: held.unit.timestamp_90k,
+            unit_at: bytes.len().saturating_sub(held.unit.data.len()),
+            bytes,
         };
         self.keep(&fragment);
         Some(fragment)
@@ -221,6 +257,7 @@ impl Mux {
 
     fn keep(&mut self, fragment: &Fragment) {
         if fragment.is_key {
+            self.previous = std::mem::take(&mut self.group);
             self.forget_group();
         } else if self.group.is_empty() {
             return; // the group was too long
@@ -299,6 +336,36 @@ pub(crate) mod tests {
         assert!(init.segment[4..8] == *b"ftyp");
         let group: Vec<_> = group.map(|fragment| fragment.timestamp_90k).collect();
         assert_eq!(group, [20, 30]);
+    }
+
+    #[test]
+    fn a_picture_of_the_last_groups_is_found_with_what_it_needs() {
+        let mut mux = mux();
+        push(
+            &mut mux,
+            &[
+                (0, true),
+                (10, false),
+                (20, true),
+                (30, false),
+                (40, true),
+                (50, false),
+            ],
+        );
+        let times = |time| {
+            let picture = mux.picture_at(time)?;
+            assert!(
+                picture
+                    .units
+                    .iter()
+                    .all(|(_, unit)| unit[..] == [0, 0, 0, 2, 0x65, 1])
+            );
+            Some(picture.units.iter().map(|(time, _)| *time).collect::<Vec<_>>())
+        };
+        assert_eq!(times(40), Some(vec![40]));
+        assert_eq!(times(30), Some(vec![20, 30]));
+        assert_eq!(times(10), None, "too old");
+        assert_eq!(times(50), None, "its end is not known yet");
     }
 
     #[test]

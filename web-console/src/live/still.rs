@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lva_framing::{
-    Decoder, DecoderOptions, FrameEncoder, ImageFile, ImageSettings, Picture, PixelFormat, Renderer,
-    ScaleMode,
+    DecodeQuality, Decoder, DecoderOptions, FrameEncoder, ImageFile, ImageSettings, Picture, PixelFormat,
+    Renderer, ScaleMode,
 };
 use lva_rtsp::VideoCodec;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use super::KeyPicture;
+use super::mux::EncodedPicture;
 
 /// Of the JPEG.
 const QUALITY: u8 = 80;
@@ -69,11 +70,20 @@ impl Stills {
             return Ok(jpeg.clone());
         }
         let time = key.timestamp_90k;
-        let made = tokio::task::spawn_blocking(move || make(&key)).await;
-        let made = made.unwrap_or_else(|_| Err("its decoder panicked".to_owned()));
-        let jpeg = Bytes::from(made.map_err(StillError::Undecodable)?);
+        let jpeg = decode(EncodedPicture {
+            video: key.video,
+            timestamp_90k: time,
+            units: vec![(time, key.data)],
+        })
+        .await?;
         self.newest.lock().insert(camera.to_owned(), (time, jpeg.clone()));
         Ok(jpeg)
+    }
+
+    /// The JPEG of any picture; `None` when as many are made already.
+    pub(crate) async fn jpeg_of(&self, picture: EncodedPicture) -> Option<Result<Bytes, StillError>> {
+        let _permit = self.permits.try_acquire().ok()?;
+        Some(decode(picture).await)
     }
 
     /// Forgets the pictures of cameras that are gone.
@@ -82,13 +92,31 @@ impl Stills {
     }
 }
 
-fn make(key: &KeyPicture) -> Result<Vec<u8>, String> {
-    let options = DecoderOptions::default();
-    let mut decoder = Decoder::open(key.video.codec, &key.video.extra_data, options).map_err(text)?;
-    decoder.push(&key.data, key.timestamp_90k).map_err(text)?;
+async fn decode(picture: EncodedPicture) -> Result<Bytes, StillError> {
+    let made = tokio::task::spawn_blocking(move || make(&picture)).await;
+    let made = made.unwrap_or_else(|_| Err("its decoder panicked".to_owned()));
+    made.map(Bytes::from).map_err(StillError::Undecodable)
+}
+
+/// Decodes what a picture needs, and makes a JPEG of it.
+fn make(wanted: &EncodedPicture) -> Result<Vec<u8>, String> {
+    let options = DecoderOptions::default().with_quality(DecodeQuality::Fast);
+    let mut decoder = Decoder::open(wanted.video.codec, &wanted.video.extra_data, options).map_err(text)?;
+    let mut newest = None;
+    for (time, unit) in &wanted.units {
+        decoder.push(unit, *time).map_err(text)?;
+        newest = decoded(&mut decoder, wanted).or(newest);
+    }
     decoder.flush();
-    let picture = decoder.next_picture().ok_or("it does not decode to a picture")?;
-    encode(&picture)
+    let picture = decoded(&mut decoder, wanted).or(newest);
+    encode(&picture.ok_or("it does not decode to a picture")?)
+}
+
+fn decoded(decoder: &mut Decoder, wanted: &EncodedPicture) -> Option<Picture> {
+    let pictures = std::iter::from_fn(|| decoder.next_picture());
+    pictures
+        .filter(|picture| picture.timestamp_90k() == wanted.timestamp_90k)
+        .last()
 }
 
 fn encode(picture: &Picture) -> Result<Vec<u8>, String> {

@@ -154,6 +154,7 @@ mod tests {
             bytes: vec![0; size].into(),
             is_key,
             timestamp_90k: 0,
+            unit_at: 0,
         }
     }
 
