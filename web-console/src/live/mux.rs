@@ -156,20 +156,28 @@ impl Mux {
     /// A picture of the last two groups.
     pub(crate) fn picture_at(&self, timestamp_90k: u64) -> Option<EncodedPicture> {
         let video = self.stream.as_ref()?.video.clone();
-        let groups = [&self.group, &self.previous].into_iter();
-        let mut found = groups.filter_map(|group| {
-            let at = group
-                .iter()
-                .position(|fragment| fragment.timestamp_90k == timestamp_90k)?;
-            let units = group.iter().take(at + 1);
-            let unit =
-                |fragment: &Fragment| (fragment.timestamp_90k, fragment.bytes.slice(fragment.unit_at..));
-            Some(units.map(unit).collect())
-        });
+        let unit = |fragment: &Fragment| (fragment.timestamp_90k, fragment.bytes.slice(fragment.unit_at..));
+        let held = self.track.as_ref().and_then(|track| track.held.as_ref());
+        let units = match held.filter(|held| held.unit.timestamp_90k == timestamp_90k) {
+            Some(held) => {
+                let before = self.group.iter().filter(|_| !held.unit.keyframe);
+                let last = (timestamp_90k, held.unit.data.clone());
+                before.map(unit).chain([last]).collect()
+            }
+            None => {
+                let groups = [&self.group, &self.previous].into_iter();
+                let mut found = groups.filter_map(|group| {
+                    let is_it = |fragment: &Fragment| fragment.timestamp_90k == timestamp_90k;
+                    let at = group.iter().position(is_it)?;
+                    Some(group.iter().take(at + 1).map(unit).collect())
+                });
+                found.next()?
+            }
+        };
         Some(EncodedPicture {
             video,
             timestamp_90k,
-            units: found.next()?,
+            units,
         })
     }
 
@@ -365,7 +373,7 @@ pub(crate) mod tests {
         assert_eq!(times(40), Some(vec![40]));
         assert_eq!(times(30), Some(vec![20, 30]));
         assert_eq!(times(10), None, "too old");
-        assert_eq!(times(50), None, "its end is not known yet");
+        assert_eq!(times(50), Some(vec![40, 50]), "also the newest");
     }
 
     #[test]
