@@ -18,7 +18,7 @@ async fn main() -> anyhow::Result<()> {
         .unwrap_or("rtsp://127.0.0.1:8554/media/plaza.mp4".into());
     let module = Module::new(RuntimeOptions::new("recordings"), vec![]);
     let topology = Topology::from_json(TOPOLOGY)?;
-    let camera = Instance::new("door", topology.name(), [("rtspUrl", url)]);
+    let camera = Instance::new("door", topology.name(), [("rtspUrl", url.as_str())]);
     module.start(topology, camera).await?;
 
     let console = Console::new(module, ConsoleOptions::new());

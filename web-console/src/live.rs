@@ -8,7 +8,7 @@ mod still;
 mod viewer;
 
 pub(crate) use self::socket::serve;
-pub(crate) use self::still::{StillError, Stills};
+pub(crate) use self::still::Stills;
 pub(crate) use self::viewer::Viewer;
 
 use std::collections::BTreeMap;

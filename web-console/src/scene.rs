@@ -2,7 +2,7 @@
 
 mod replay;
 
-pub(crate) use self::replay::{ReplayedEvents, replay};
+pub(crate) use self::replay::replay;
 
 use lva_graph_runtime::Module;
 use lva_spatial_analysis::{AnalysisOptions, Operation, OperationError};
@@ -162,7 +162,8 @@ pub(crate) fn check(scene: &Value) -> Vec<Value> {
 
 fn findings(scene: &Value, text: &str) -> Vec<Value> {
     let found = |severity: &str, place: &str, message: &str| {
-        let shape = shape_at(scene, place);
+        // Some findings are about a shape that their message names.
+        let shape = shape_at(scene, if place.is_empty() { message } else { place });
         json!({
             "severity": severity,
             "message": if place.is_empty() { message.to_owned() } else { format!("{place}: {message}") },

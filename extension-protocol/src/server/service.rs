@@ -12,7 +12,7 @@ use tokio_stream::Stream;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::extension::{Extension, next_number};
-use super::stream::{self, ServerState};
+use super::stream::{self, Call, ServerState};
 use crate::counters::count;
 use crate::credentials;
 use crate::preview;

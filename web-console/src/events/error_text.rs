@@ -9,10 +9,6 @@ use serde_json::Value;
 pub(super) fn of(event: &GraphEvent) -> Option<String> {
     let name = event.name.as_str();
     match &event.body {
-        EventBody::Analytics(_)
-        | EventBody::MediaSessionEstablished(_)
-        | EventBody::Recording(_)
-        | EventBody::Other(_) => None,
         EventBody::StateChange(change) => match change.reason {
             Some(StateReason::ActivationFailed | StateReason::Failed) => {
                 Some(change.message.clone().unwrap_or_else(|| "it failed".to_owned()))
@@ -31,6 +27,8 @@ pub(super) fn of(event: &GraphEvent) -> Option<String> {
         | EventBody::MediaFormatError(_)
         | EventBody::StorageError(_)
         | EventBody::RuntimeError(_) => Some(in_words(name, &event.body.to_json(JsonStyle::VideoAnalyzer))),
+        // Results and recordings, and whatever is added.
+        _ => None,
     }
 }
 

@@ -34,7 +34,7 @@ async fn a_range_is_played_without_encoding_it_again() {
     let instance = Instance::new(
         CAMERA,
         topology.name(),
-        [("rtspUrl", site.camera.url("clip.mp4"))],
+        [("rtspUrl", site.camera.url("clip.mp4").as_str())],
     );
     let run = site.module.start(topology, instance).await.unwrap();
     // Four seconds, from a key frame on.

@@ -102,7 +102,11 @@ impl Site {
         let module = Module::new(runtime, vec![]);
         let console = Console::new(module.clone(), options.with_recordings(recordings));
         let topology = Topology::from_json(TOPOLOGY).unwrap();
-        let instance = Instance::new(CAMERA, topology.name(), [("rtspUrl", camera.url("clip.mp4"))]);
+        let instance = Instance::new(
+            CAMERA,
+            topology.name(),
+            [("rtspUrl", camera.url("clip.mp4").as_str())],
+        );
         let run = module.start(topology, instance).await.unwrap();
         Self {
             module,
