@@ -128,7 +128,7 @@ async fn cameras_are_listed_with_what_they_send_and_have_still_pictures() {
         ),
         "{camera}"
     );
-    let still = within("a picture", get(&router, "/api/cameras/door%201/still.jpg")).await;
+    let still = within("a picture", get(&router, "/api/cameras/door-1/still.jpg")).await;
     assert!(
         still.status.is_success() && still.body.starts_with(&[0xff, 0xd8]),
         "{:?}",

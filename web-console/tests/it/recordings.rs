@@ -23,7 +23,7 @@ const CONTINUOUS: &str = r##"{
 }"##;
 
 fn path(range: &str) -> String {
-    format!("/api/cameras/door%201/recordings{range}")
+    format!("/api/cameras/door-1/recordings{range}")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,7 +25,7 @@ use tower::ServiceExt;
 /// Longer than anything here takes on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-pub(crate) const CAMERA: &str = "door 1";
+pub(crate) const CAMERA: &str = "door-1";
 
 const TOPOLOGY: &str = include_str!("../../examples/motion.json");
 
@@ -188,7 +188,7 @@ pub(crate) enum Received {
 
 impl Player {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        let url = format!("ws://{address}/console/api/cameras/door%201/live");
+        let url = format!("ws://{address}/console/api/cameras/door-1/live");
         let (socket, _) = within("a socket", tokio_tungstenite::connect_async(url))
             .await
             .unwrap();
