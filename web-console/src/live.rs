@@ -88,6 +88,14 @@ pub(crate) struct Watching {
     pub(crate) viewer: Arc<Viewer>,
 }
 
+impl Watching {
+    /// Repeats the state to this viewer.
+    fn tell_state(&self) {
+        let is_live = self.live.state.lock().stream.is_live;
+        self.viewer.note(&state_note(is_live));
+    }
+}
+
 impl Drop for Watching {
     fn drop(&mut self) {
         let mut state = self.live.state.lock();

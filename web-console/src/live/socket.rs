@@ -20,6 +20,9 @@ const SEND_LIMIT: Duration = Duration::from_secs(20);
 const PING: Duration = Duration::from_secs(20);
 const SILENCE: Duration = Duration::from_secs(60);
 
+/// Players count a connection as dead on which nothing comes for some seconds: without pictures, the state is repeated.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(3);
+
 /// Messages of a viewer between two pings; it has nothing to say.
 const MAX_MESSAGES: u32 = 64;
 
@@ -29,11 +32,15 @@ pub(crate) async fn serve(socket: WebSocket, watching: Watching, _kept: Extensio
     let (mut sink, mut stream) = socket.split();
     let mut pings = interval(PING);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut signs = interval(SIGN_OF_LIFE);
+    signs.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut spoke = Instant::now();
     let (mut heard, mut messages) = (Instant::now(), 0);
     loop {
         tokio::select! {
             () = watching.viewer.filled() => {
                 let Some(items) = watching.viewer.take() else { break };
+                spoke = Instant::now();
                 if !matches!(timeout(SEND_LIMIT, send(&mut sink, items)).await, Ok(Ok(()))) {
                     break;
                 }
@@ -44,6 +51,11 @@ pub(crate) async fn serve(socket: WebSocket, watching: Watching, _kept: Extensio
                 let is_over = matches!(message, None | Some(Err(_) | Ok(Message::Close(_))));
                 if is_over || messages > MAX_MESSAGES {
                     break;
+                }
+            }
+            _ = signs.tick() => {
+                if spoke.elapsed() >= SIGN_OF_LIFE {
+                    watching.tell_state();
                 }
             }
             _ = pings.tick() => {
