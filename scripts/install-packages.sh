@@ -15,7 +15,9 @@ packages=(
 
 # The brokers that tests start: mosquitto with mosquitto_passwd, and nats-server. Only with --with-tests, as `make test` does: the
 # packages start brokers on ports 1883 and 4222, which are turned off again below.
-tests=(mosquitto nats-server)
+brokers=(mosquitto nats-server)
+# With them, a browser that looks at the console (some 300 MB).
+tests=("${brokers[@]}" chromium)
 
 # Other people's RTSP programs, against which tests play both ways where they are there: GStreamer with its Python
 # bindings, encoders and TLS, and VLC. Some 200 MB, so only with --with-peers, as CI does.
@@ -83,7 +85,7 @@ for package in "${missing[@]}"; do
 done
 
 # Tests start brokers of their own. One that was there before this run is left alone.
-for broker in "${tests[@]}"; do
+for broker in "${brokers[@]}"; do
     if [[ " ${missing[*]} " == *" $broker "* ]] && [ -d /run/systemd/system ]; then
         ${as_root[@]+"${as_root[@]}"} systemctl disable --quiet --now "$broker.service" ||
             echo "install-packages: $broker.service could not be turned off; a broker listens on its port" >&2

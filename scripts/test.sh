@@ -30,8 +30,8 @@ else
     skipped+=("tests on the optional test data: there is no $data (set LVA_SHARED_DATA)")
 fi
 
-# use_python VARIABLE SCRIPT WHAT: a Python for some tests, which are skipped where there is none.
-use_python() {
+# use_tool VARIABLE SCRIPT WHAT: what the script prints the path of, for some tests; they are skipped where it prints nothing.
+use_tool() {
     local found
     found=$("scripts/$2.sh")
     if [ -n "$found" ]; then
@@ -43,9 +43,10 @@ use_python() {
     fi
 }
 
-use_python LVA_GRPC_PYTHON grpc-python "runs against Google's gRPC stack"
-use_python LVA_AZURE_PYTHON azure-python "runs with Microsoft's SDKs for IoT Hub"
-use_python LVA_KAFKA_PYTHON kafka-python "runs against a Kafka broker"
+use_tool LVA_GRPC_PYTHON grpc-python "runs against Google's gRPC stack"
+use_tool LVA_AZURE_PYTHON azure-python "runs with Microsoft's SDKs for IoT Hub"
+use_tool LVA_KAFKA_PYTHON kafka-python "runs against a Kafka broker"
+use_tool LVA_AXE axe-core "the look for barriers in the console's page"
 
 heading "programs that tests run"
 # With the features of the whole workspace, as the tests are built, so that no dependency is built twice.
@@ -62,8 +63,8 @@ heading "the log to a collector"
 cargo test --workspace --lib --features lva-edge-module/otlp --quiet otlp
 
 heading "lva-inference with image codecs, ONNX Runtime and models on a server"
-use_python LVA_TEST_PYTHON onnxruntime-python "comparison with Python's onnxruntime"
-use_python LVA_MLSERVER_PYTHON mlserver-python "models served by MLServer"
+use_tool LVA_TEST_PYTHON onnxruntime-python "comparison with Python's onnxruntime"
+use_tool LVA_MLSERVER_PYTHON mlserver-python "models served by MLServer"
 run_tests --package lva-inference --features image-codecs,kserve,ort
 
 heading "all tests passed"

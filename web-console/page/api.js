@@ -11,7 +11,7 @@ async function ask(path, request) {
 	const answer = response.status === 204 ? null : await response.json().catch(() => undefined);
 	if (response.ok && answer !== undefined) return answer;
 	if (response.status === 401 && path !== "api/login") tell("login");
-	throw new Error(answer?.error?.message ?? `${path}: status ${response.status}, not in JSON`);
+	throw new Error(answer?.error?.message ?? `${path} answered with status ${response.status}`);
 }
 
 export const get = path => ask(path);

@@ -1,6 +1,6 @@
 /** Live pictures: all cameras, or one of them with what happens there. */
 import {camera as path, get, poll, query, sleep} from "./api.js";
-import {attempt, button, check, fact, h, link, notice, on, put, redraw, select} from "./dom.js";
+import {button, check, fact, h, link, notice, on, put, select} from "./dom.js";
 import {item} from "./events.js";
 import {Live} from "./live.js";
 import {Overlay} from "./overlay.js";
@@ -50,7 +50,7 @@ function all({main, signal}, first) {
 		stop = new AbortController();
 		const until = AbortSignal.any([signal, stop.signal]), seen = new IntersectionObserver(entries => entries.forEach(({target, isIntersecting}) => target.own[isIntersecting ? "begin" : "end"]()));
 		on(until, "abort", () => seen.disconnect());
-		redraw(main, [h("h1", "Live"), h(".wall", cameras.map(camera => {
+		put(main, [h("h1", "Live"), h(".wall", cameras.map(camera => {
 			const own = player(camera, until), card = h("article.card.tile", own.stage, h("a.bar", {href: address("live", camera.id)}, h("strong", camera.name), own.badge));
 			card.own = own;
 			seen.observe(card);
@@ -62,21 +62,21 @@ function all({main, signal}, first) {
 }
 
 async function one({main, signal, readOnly}, camera, cameras) {
-	const {id, name, codec, width, height, framesPerSecond, lastError} = camera, log = h("ol"), now = h("dl");
+	const {id, name, codec, lastError} = camera, log = h("ol"), now = h("dl");
 	const add = event => {
 		log.prepend(item(event, true));
 		if (log.children.length > 20) log.lastChild.remove();
 	};
 	const {overlay, stage, badge, begin} = player(camera, signal, add), live = begin();
 	let zones = [];
-	put(main, 
+	put(main,
 		h(".bar", h("h1", name), h(".row", cameras.length > 1 && other(cameras, id, "live"),
 			link("Recordings", address("recordings", id), ".button"), link(readOnly ? "Zones and lines" : "Edit zones and lines", address("edit", id), ".button.primary"))),
 		h(".split",
-			h("div", h(".screen", stage), h(".bar", h(".row", ["Boxes", "Tracks", "Zones"].map(text => check(text, true, on => {
+			h("div", h(".screen", stage), h(".row", ["Boxes", "Tracks", "Zones"].map(text => check(text, true, on => {
 				overlay.show[text.toLowerCase()] = on;
 				overlay.picture();
-			}))), button("Full screen", () => attempt(() => stage.parentElement.requestFullscreen())))),
+			})))),
 			h("aside",
 				h("section.card", h(".bar", h("h2", "Now"), badge), now, lastError && h("p.finding", lastError)),
 				h("section.card", h(".bar", h("h2", "Events"), link("All", `#/events${query({camera: id})}`)), log))));
@@ -88,7 +88,6 @@ async function one({main, signal, readOnly}, camera, cameras) {
 	for (; !signal.aborted; await sleep(500, signal)) {
 		Object.assign(stage.dataset, {behindMs: Math.round(live.behind * 1000), connections: live.connections});
 		put(now, fact("People in the picture", overlay.drawn.entities.length), zones.map(zone => fact(`In ${zone.name}`, overlay.count(zone))),
-			fact("Behind the newest picture", live.state === "live" && !live.jpeg ? `${live.behind.toFixed(1)} s` : "–"), fact("Codec", codec ?? "–"), fact("Size", width ? `${width} × ${height}` : "–"),
-			fact("Pictures a second", Math.round(framesPerSecond) || "–"));
+			fact("Behind the newest picture", live.state === "live" && !live.jpeg ? `${live.behind.toFixed(1)} s` : "–"), fact("Codec", codec ?? "–"));
 	}
 }

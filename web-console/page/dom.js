@@ -33,12 +33,16 @@ export const scroll = (label, ...content) => h(".scroll", {tabindex: 0, role: "r
 export const notice = (title, text, action) => h(".notice", h("h2", title), h("p", text), action);
 export const failure = (error, retry) => notice("This did not work", error.message, button("Try again", retry, ".primary"));
 
-/** Draws parts of the page anew; keyboard, scroll bars and what is unfolded stay as they are. */
+/** Draws a part of the page anew. What is the same stays, and with it what is being pressed; the keyboard stays at its place. */
 export function redraw(root, content) {
-	const all = () => [...root.querySelectorAll("button, a, input, select, details, [tabindex]")], old = all(), at = old.indexOf(document.activeElement), states = old.map(({scrollLeft, open}) => ({scrollLeft, open}));
-	put(root, content);
-	all().forEach((e, i) => Object.assign(e, states[i]));
-	all()[at]?.focus({preventScroll: true});
+	const all = () => [...root.querySelectorAll("button, a, input, select, [tabindex]")], at = all().indexOf(document.activeElement), next = nodes([content]);
+	next.forEach((node, i) => {
+		const old = root.childNodes[i];
+		if (!old) root.append(node);
+		else if (!(node instanceof Node && node.isEqualNode(old))) old.replaceWith(node);
+	});
+	while (root.childNodes.length > next.length) root.lastChild.remove();
+	if (!all().includes(document.activeElement)) all()[at]?.focus({preventScroll: true});
 }
 
 let hide;

@@ -8,16 +8,14 @@ import * as edit from "./scene.js";
 const EVENTS = [["zonecrossing", "Entering and leaving"], ["zonedwelltime", "Time of stay"], ["count", "Number of people"]];
 const FOCUS = [["footprint", "Feet"], ["bottom_center", "Bottom of the box"], ["center", "Middle of the box"]];
 const plus = (a, b) => a.map((v, axis) => edit.hold(v + b[axis]));
-/** Changes that are not saved stay while the page is open. */
-const histories = {};
 
 export async function show({main, id, signal, readOnly}) {
 	const camera = (await get("api/cameras")).cameras.find(camera => camera.id === id);
 	if (!camera) return put(main, gone());
 	let {scene: saved, writes, forms, findings = []} = await get(path(id, "scene"));
-	const known = histories[id], history = histories[id] = known?.past.length ? known : new edit.History(saved);
+	const history = new edit.History(saved);
 	/** Where the chosen shape is; what a press does: choose, or add a point to a new shape of "zones" or "lines"; its points. */
-	let chosen = null, tool = "choose", draft = [], hover = [0.5, 0.5], drag = null, later;
+	let chosen = null, tool = "choose", draft = [], hover = [0.5, 0.5], drag = null, later, formOf;
 	const shape = () => history.present[chosen?.kind]?.[chosen.index], aspect = (camera.width || 16) / (camera.height || 9);
 
 	// What is seen
@@ -33,7 +31,7 @@ export async function show({main, id, signal, readOnly}) {
 		refresh();
 	}, "Saved. The instance uses it from now on."), ".primary", {hidden: readOnly || !writes});
 	stage.append(still, svg);
-	put(main, 
+	put(main,
 		h(".bar", h("div", link(`‹ ${camera.name}`, address("live", id)), h("h1", "Zones and lines")), h(".row", check("Live picture", false, on => {
 			still.hidden = on;
 			on ? begin() : end();
@@ -85,7 +83,9 @@ export async function show({main, id, signal, readOnly}) {
 			tool === "zones" && n > 2 && button("Finish the zone", finish, ".primary")]);
 		redraw(list, [all.map(({kind, index, shape}) => h("li", button([shape.name, h("span.muted", kind.slice(0, -1))], () => choose({kind, index}), "", {"aria-pressed": shape === one}), found(shape))), found(),
 			!all.length && h("li", "None yet. Take Zone or Line and click on the picture.")]);
-		redraw(form, one && properties(one));
+		// While somebody fills it in, the form stays.
+		if (formOf !== chosen) put(form, one && properties(one));
+		formOf = chosen;
 		tip.textContent = tool === "zones" ? (n > 2 ? "Click the next corner, or the first one to finish." : "Click the corners of the zone.") : tool === "lines" ? `Click where the line ${n ? "ends" : "starts"}.`
 			: one && !readOnly ? "Drag corners or the whole shape; drag a small circle to add a corner." : "";
 		save.disabled = history.present === saved;
@@ -93,11 +93,15 @@ export async function show({main, id, signal, readOnly}) {
 
 	function properties(one) {
 		const zone = !!one.polygon, focus = edit.focusOf(one), {threshold} = edit.config(one), set = name => value => alter(old => edit.setConfig(old, name, value));
+		const height = focus => 2 + 36 * edit.anchor([0, 0, 0, 1], focus)[1], dot = s("circle", {cx: 12, cy: height(focus), r: 3});
 		const input = (text, value, act, hint, more) => field(text, h("input", {value, onchange: e => act(e.target.value.trim()), ...more}), hint);
 		return h("fieldset.card", readOnly ? {disabled: true} : {}, h("h2", zone ? "Zone" : "Line"), input("Name", one.name, name => alter(old => ({...old, name: name || old.name})), "", {id: "name"}),
 			zone && [h("fieldset", h("legend", "Events"), EVENTS.map(([type, text]) => check(text, !!edit.config(one, type), on => alter(old => edit.setEvent(old, type, on)))))],
-			h(".row.anchor", field("Point of a person that counts", select(FOCUS, focus, set("focus"))), s("svg", {viewBox: "0 0 24 40", "aria-hidden": "true"},
-				s("path", {d: "M2 2h20v36H2zM7 37V21a5 5 0 0 1 10 0v16M12 6a4 4 0 1 1 0 8a4 4 0 0 1 0-8"}), s("circle", {cx: 12, cy: 2 + 36 * edit.anchor([0, 0, 0, 1], focus)[1], r: 3}))),
+			h(".row.anchor", field("Point of a person that counts", select(FOCUS, focus, value => {
+				set("focus")(value);
+				dot.setAttribute("cy", height(value));
+			})), s("svg", {viewBox: "0 0 24 40", "aria-hidden": "true"},
+				s("path", {d: "M2 2h20v36H2zM7 37V21a5 5 0 0 1 10 0v16M12 6a4 4 0 1 1 0 8a4 4 0 0 1 0-8"}), dot)),
 			input("Dead band (% of the width)", threshold < 1 ? +(threshold * 100).toFixed(3) : "", v => set("threshold")(v ? v / 100 : undefined), "How far beyond an edge a person must be: the pale band. Empty: 0.4, less for people far away.", {type: "number", min: 0, step: "any"}),
 			h(".bar", zone ? "" : button("Turn around", () => alter(old => edit.withPoints(old, edit.points(old).reverse()))), button("Delete", () => alter(() => null), ".danger")));
 	}
@@ -120,6 +124,7 @@ export async function show({main, id, signal, readOnly}) {
 		changed();
 	}
 	function step(again) {
+		chosen = chosen && {...chosen};
 		again ? history.step("future", "past") : history.step("past", "future");
 		changed();
 	}

@@ -4,8 +4,8 @@ import {button, dialog, facts, failure, field, h, link, notice, put, s, select, 
 
 const STATUS = {Enter: "entered", Exit: "left", CrossLeft: "crossed to the left", CrossRight: "crossed to the right"};
 const RULES = {
-	crossed: "Seen on both sides of the edge, long enough beyond it.", appeared: "First seen inside, and stayed.", vanished: "Last seen inside, and not again in time.", passedThrough: "Went through faster than the hold time.",
-	lasted: "Stayed as long as the limit.", changed: "The number or the state has changed.", interval: "The interval was over.",
+	crossed: "Seen on both sides, long enough beyond the edge.", appeared: "First seen inside, and stayed.", vanished: "Last seen inside, not again in time.", passedThrough: "Passed through within the hold time.",
+	lasted: "Stayed as long as the limit.", changed: "The number or the state changed.", interval: "The interval was over.",
 };
 
 export function sentence({entity, label, kind, status, properties}) {

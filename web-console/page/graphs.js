@@ -68,7 +68,7 @@ export function show({main, signal, readOnly}) {
 		}), !instances.length && notice("No instance yet", "An instance runs a topology for one camera."),
 		h(".bar", h("h2", "Topologies"), !readOnly && button("Set a topology", paste)),
 		topologies.map(topology => card(topology.name, "", [], [button("New instance", () => form(topology)), sure("GraphTopology", "Delete", topology.name, "This works only without instances.")],
-			h("p.muted", topology.document.properties?.description), diagram(topology.name, graphOf(topology.document)), h("details", h("summary", "Document"), h("pre", JSON.stringify(topology.document, null, 2)))))]);
+			h("p.muted", topology.document.properties?.description), diagram(topology.name, graphOf(topology.document))))]);
 	};
 	return poll(signal, 2000, refresh, error => shown || put(main, failure(error, refresh)));
 }

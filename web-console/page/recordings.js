@@ -1,7 +1,7 @@
 /** What is recorded of a camera on a time line: watched, searched by pointer or keyboard, taken away as a file. */
 import {camera as path, get, query} from "./api.js";
 import {other} from "./cameras.js";
-import {button, h, link, notice, on, put, s, time, when} from "./dom.js";
+import {button, h, link, notice, on, put, s, time, toast, when} from "./dom.js";
 import {item} from "./events.js";
 
 const SECOND = 90000, CHUNK = 300 * SECOND;
@@ -45,10 +45,10 @@ export async function show({main, id, params, signal}) {
 	};
 	const play = async (t, run) => {
 		const found = recorded(spans, t);
-		if (!found) return;
-		at = found[0];
-		end = Math.min(found[1], at + CHUNK);
+		at = found?.[0] ?? t;
 		draw();
+		if (!found) return toast("Nothing is recorded then, or not yet");
+		end = Math.min(found[1], at + CHUNK);
 		const source = url(at, end), answer = await fetch(source, {method: "HEAD"}).catch(() => null);
 		base = Number(answer?.headers.get("x-start-90k")) || at;
 		video.autoplay = run;

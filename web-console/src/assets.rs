@@ -22,7 +22,23 @@ macro_rules! assets {
     };
 }
 
-const ASSETS: &[Asset] = assets!["index.html", "main.js", "style.css"];
+const ASSETS: &[Asset] = assets![
+    "index.html",
+    "style.css",
+    "api.js",
+    "app.js",
+    "cameras.js",
+    "core.js",
+    "dom.js",
+    "editor.js",
+    "events.js",
+    "graphs.js",
+    "health.js",
+    "live.js",
+    "overlay.js",
+    "recordings.js",
+    "scene.js",
+];
 
 impl Asset {
     fn media_type(&self) -> &'static str {
@@ -30,7 +46,6 @@ impl Asset {
             Some((_, "html")) => "text/html; charset=utf-8",
             Some((_, "js")) => "text/javascript; charset=utf-8",
             Some((_, "css")) => "text/css; charset=utf-8",
-            Some((_, "svg")) => "image/svg+xml",
             _ => "application/octet-stream",
         }
     }

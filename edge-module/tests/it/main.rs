@@ -6,6 +6,8 @@ mod analysis;
 mod broker_hub;
 mod cameras;
 #[cfg(feature = "demo")]
+mod console;
+#[cfg(feature = "demo")]
 mod demo;
 mod edge;
 mod ended;

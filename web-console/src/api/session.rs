@@ -24,6 +24,7 @@ pub(super) async fn session(State(shared): Shares, request: Request) -> Json<Val
     };
     Json(json!({
         "needsLogin": role.is_none(),
+        "loggedIn": shared.access.sessions.role(request.headers()).is_some(),
         "role": name,
         "cameras": cameras,
         "version": env!("CARGO_PKG_VERSION"),
