@@ -59,7 +59,7 @@ export const attempt = (wish, done) => wish().then(() => done && toast(done), er
 
 /** A modal dialog, which its actions close; `stay` keeps it. */
 export function dialog(title, content, ...actions) {
-	const box = h("dialog", {"aria-label": title, onclose: () => box.remove()}, h("h2", title), content,
+	const box = h("dialog", {"aria-label": title, onclose: () => box.remove()}, h("h2", {tabindex: -1, autofocus: ""}, title), content,
 		h(".row.end", {onclick: e => e.target.matches("button:not(.stay), a") && box.close()}, actions, button("Close")));
 	document.body.append(box);
 	box.showModal();
@@ -77,7 +77,7 @@ export function readable(value, name = "") {
 	if (typeof value === "string") return /^\d{4}-\d\d-\d\dT/.test(value) ? when(value) : value || "–";
 	if (typeof value !== "number") return value === true ? "yes" : value ? JSON.stringify(value) : "–";
 	if (name.endsWith("90k")) return value > 1e12 ? time(value) : `${(value / 90000).toFixed(2)} s`;
-	if (name.endsWith("Bytes")) return value < 1e9 ? `${(value / 1e6).toFixed(1)} MB` : `${(value / 1e9).toFixed(1)} GB`;
+	if (/bytes$/i.test(name)) return value < 1e9 ? `${(value / 1e6).toFixed(1)} MB` : `${(value / 1e9).toFixed(1)} GB`;
 	return +value.toPrecision(value < 1e4 ? 4 : 15) + (name.endsWith("Percent") ? " %" : name.endsWith("Ms") ? " ms" : "");
 }
 export const fact = (name, value) => h("div", h("dt", name), h("dd", value));

@@ -37,7 +37,7 @@ export async function show({main, id, signal, readOnly}) {
 			on ? begin() : end();
 		}), button("What if?", whatIf), button("JSON", json), save)),
 		h("p.finding", {hidden: !!writes}, "The zones of this instance come from elsewhere. Draw here, then copy the JSON to where they are kept."),
-		h(".split", h("div", bar, h(".screen", stage), tip), h("aside", h("section.card", h("h2", "Zones and lines"), list), form)));
+		h(".split", h("div", bar, h(".screen", stage), tip), h("aside", form, h("section.card", h("h2", "Zones and lines"), list))));
 	on(window, "resize", draw, {signal});
 	on(window, "keydown", e => {
 		if ((e.ctrlKey || e.metaKey) && e.key.toLowerCase() === "z" && !e.target.matches("input")) step(e.shiftKey);

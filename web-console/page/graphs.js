@@ -3,7 +3,7 @@ import {get, poll, post} from "./api.js";
 import {attempt, button, dialog, failure, field, h, notice, put, readable, redraw, s, scroll} from "./dom.js";
 
 const look = state => (/^(active|running)$/i.test(state) ? ".ok" : /fail/i.test(state) ? ".bad" : /ing$/i.test(state) ? ".warn" : "");
-const W = 200, H = 54, COLUMN = 290, ROW = 96;
+const W = 200, H = 54, COLUMN = 320, ROW = 96;
 
 /** Places of nodes: a column by the longest way from a source, one below the other in a column. */
 export function layout(nodes, edges) {
@@ -33,7 +33,7 @@ function diagram(name, {nodes, edges}) {
 			const ax = x(from) + W, ay = y(from) + H / 2, bx = x(to), by = y(to) + H / 2, far = bx - ax > COLUMN, mx = (ax + bx) / 2, my = far ? Math.max(ay, by) + 44 : (ay + by) / 2;
 			// What passes by other nodes goes below them.
 			return s("g", s("path", {d: (far ? `M${ax} ${ay}c45 0 20 ${my - ay} 65 ${my - ay}H${bx - 65}c45 0 30 ${by - my} 60 ${by - my}` : `M${ax} ${ay}C${ax + 40} ${ay} ${bx - 40} ${by} ${bx - 5} ${by}`) + "m-5 -4l5 4l-5 4"}),
-				rate >= 0 && text("", mx, my - 8, [`${readable(rate)}/s`, latencyMs >= 1 && `${Math.round(latencyMs)} ms`].filter(Boolean).join(" · ")), Object.entries(drops).map(([reason, n], i) => n > 0 && text(".drop", mx, my + 16 + 14 * i, `−${n} ${reason}`)));
+				rate != null && text("", mx, my - 8, [`${readable(rate)}/s`, latencyMs >= 1 && `${Math.round(latencyMs)} ms`].filter(Boolean).join(" · ")), Object.entries(drops).map(([reason, n], i) => n > 0 && text(".drop", mx, my + 16 + 14 * i, `−${n} ${reason}`)));
 		}),
 		nodes.map(({name, type, state, lastError}) => s(`g${look(state)}`, s("rect", {x: x(name), y: y(name), width: W, height: H, rx: 8}), text(".name", x(name) + W / 2, y(name) + 23, name.slice(0, 26)), text("", x(name) + W / 2, y(name) + 41, (state ?? type).slice(0, 30)), s("title", lastError ?? type)))));
 }

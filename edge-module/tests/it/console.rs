@@ -2,6 +2,7 @@
 
 mod chromium;
 mod picture;
+mod rules;
 
 use std::path::Path;
 
@@ -190,6 +191,19 @@ async fn a_zone_and_a_line_drawn_with_the_mouse_give_events() {
     page.until("document.querySelector('dialog td')").await;
     page.picture("console-what-if").await;
     assert_eq!(page.errors(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_s_own_rules_hold() {
+    let Some(mut browser) = Chromium::start().await else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let site = Site::start(directory.path(), "127.0.0.1:0");
+    let mut page = browser.open(&site.live(), DESKTOP).await;
+    page.allow_scripts().await;
+    page.until("newest").await;
+    rules::hold(&mut page).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
