@@ -134,6 +134,7 @@ export class Live {
 				buffer.timestampOffset = (next.init.epoch90k - this.base90k) / TICKS;
 			}
 			buffer.appendBuffer(next.bytes);
+			this.fed = performance.now();
 			this.#queue.shift();
 		} catch {
 			this.#broken();
@@ -171,7 +172,12 @@ export class Live {
 		const edge = this.#edge(), start = buffered.start(buffered.length - 1), {target} = this.#delay, {jump, rate} = chase(edge - here, target);
 		this.behind = edge - here;
 		this.moved ??= {at: now};
-		const stuck = here === this.moved.to && this.behind > 0.3 && now - this.moved.at > 2000;
+		const stands = here === this.moved.to && this.state !== "paused" ? now - this.moved.at : 0, stuck = stands > 2000 && this.behind > 0.3;
+		// A clock that was put back a little: the new pictures are behind this one.
+		if (stands > 2500 && now - this.fed < 500) {
+			this.#forget();
+			return this.#lose();
+		}
 		// Too far behind, before a gap, or ahead of what there is.
 		if (jump || stuck || here < start || here > edge + 0.5) video.currentTime = Math.max(start, edge - target);
 		if (video.playbackRate !== rate) video.playbackRate = rate;
