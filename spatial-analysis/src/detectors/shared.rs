@@ -160,9 +160,12 @@ struct State {
     stats: BatchStats,
 }
 
+/// What was found in one frame; `None` where the detector left it out.
+type Found = Result<Option<Vec<Detection>>, DetectError>;
+
 /// The answer to one frame, with the buffer that held it.
 struct Answer {
-    found: Result<Option<Vec<Detection>>, DetectError>,
+    found: Found,
     buffer: Vec<u8>,
 }
 
@@ -262,10 +265,7 @@ impl Drop for Lead<'_> {
 }
 
 /// One result for each frame.
-fn detect_each(
-    detector: &mut dyn Detector,
-    inputs: &[CopiedFrame],
-) -> Vec<Result<Option<Vec<Detection>>, DetectError>> {
+fn detect_each(detector: &mut dyn Detector, inputs: &[CopiedFrame]) -> Vec<Found> {
     let views: Vec<Frame<'_>> = inputs.iter().filter_map(CopiedFrame::frame).collect();
     match detector.detect(&views) {
         Ok(found) => {
