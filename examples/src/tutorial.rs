@@ -242,7 +242,7 @@ impl Tutorial {
 }
 
 enum Act {
-    Call(MethodCall),
+    Call(Box<MethodCall>),
     Wait(String),
 }
 
@@ -264,7 +264,7 @@ fn read_steps(path: &Path, values: &[(&str, String)]) -> anyhow::Result<Vec<Act>
         if let Request::TopologySet(topology) = &call.request {
             declared.push(Declared::of(topology.to_value()));
         }
-        Ok(Act::Call(with_values(call, &declared, values)?))
+        Ok(Act::Call(Box::new(with_values(call, &declared, values)?)))
     };
     operations.steps.into_iter().map(&mut act).collect()
 }
@@ -448,11 +448,10 @@ mod tests {
             ]
             .map(|(name, value)| (name, value.to_owned()));
             let acts = read_steps(&operations, &values).unwrap();
-            let Some(Act::Call(MethodCall {
-                request: Request::InstanceSet(instance),
-                ..
-            })) = acts.get(1)
-            else {
+            let Some(Act::Call(call)) = acts.get(1) else {
+                panic!()
+            };
+            let Request::InstanceSet(instance) = &call.request else {
                 panic!()
             };
             let given = instance.to_value().pointer("/properties/parameters").unwrap();

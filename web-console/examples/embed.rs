@@ -1,9 +1,9 @@
 //! The console in an axum server of yours: `cargo run --release --example embed-console -- rtsp://CAMERA`.
+#![allow(clippy::print_stdout)] // a program
 
 use std::net::SocketAddr;
 
 use axum::Router;
-use axum::routing::get;
 use lva_graph_model::{Instance, Topology};
 use lva_graph_runtime::{Module, RuntimeOptions};
 use lva_web_console::{Console, ConsoleOptions};
@@ -22,12 +22,7 @@ async fn main() -> anyhow::Result<()> {
     module.start(topology, camera).await?;
 
     let console = Console::new(module, ConsoleOptions::new());
-    let app = Router::new()
-        .route(
-            "/",
-            get(|| async { "my own server; the console is at /console/" }),
-        )
-        .nest("/console/", console.router());
+    let app = Router::new().nest("/console/", console.router());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8081").await?;
     println!("http://{}/console/", listener.local_addr()?);
     Ok(axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?)

@@ -19,7 +19,7 @@ async function route() {
 	// After a change of view the keyboard begins there.
 	if (document.activeElement !== document.body) main.focus({preventScroll: true});
 	try {
-		if (!VIEWS[name]) return put(main, notice("There is no such page", "", link("To the live pictures", "#/live")));
+		if (!VIEWS[name]) return put(main, notice("There is no such page", "", link("Live", "#/live")));
 		const view = await import(`./${VIEWS[name]}.js`);
 		if (!signal.aborted) await view.show({main, id, params: new URLSearchParams(search), signal, readOnly: session.role === "viewer"});
 	} catch (error) {

@@ -33,7 +33,7 @@ export const scroll = (label, ...content) => h(".scroll", {tabindex: 0, role: "r
 export const notice = (title, text, action) => h(".notice", h("h2", title), h("p", text), action);
 export const failure = (error, retry) => notice("This did not work", error.message, button("Try again", retry, ".primary"));
 
-/** Draws a part of the page anew. What is the same stays, and with it what is being pressed; the keyboard stays at its place. */
+/** Draws a part anew. What is the same stays, and with it what is being pressed; so does the keyboard. */
 export function redraw(root, content) {
 	const all = () => [...root.querySelectorAll("button, a, input, select, [tabindex]")], at = all().indexOf(document.activeElement), next = nodes([content]);
 	next.forEach((node, i) => {
@@ -46,7 +46,7 @@ export function redraw(root, content) {
 }
 
 let hide;
-/** A short message, which screen readers read out. */
+/** A short message, also read out. */
 export function toast(text, look = "") {
 	const place = byId("toast");
 	place.textContent = text;

@@ -1,5 +1,5 @@
-/** One camera's live pictures: fragmented MP4 over a WebSocket into a media source, close to the newest picture and never given up;
- *  multipart JPEG where the browser cannot play the codec. */
+/** One camera's live pictures: fragmented MP4 over a WebSocket into a media source, close to the newest one and never given up;
+ *  multipart JPEG where the browser cannot play it. */
 import {camera as path, get} from "./api.js";
 import {on} from "./dom.js";
 import {backoff, chase, Delay, TICKS} from "./core.js";

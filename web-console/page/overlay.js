@@ -1,5 +1,5 @@
-/** Boxes, tracks, zones and lines on a picture. Browsers show a video and what is drawn over it at slightly different times; so picture
- *  and boxes, which are found by the picture's time, are drawn together. */
+/** Boxes, tracks, zones and lines on a picture. Browsers show a video and what is drawn over it at different times; so the picture and
+ *  its boxes are drawn together. */
 import {BoxHistory} from "./core.js";
 import {h, on, put, s} from "./dom.js";
 import {anchor, each, focusOf, inside, points} from "./scene.js";

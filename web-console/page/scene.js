@@ -1,4 +1,4 @@
-/** Zones and lines as values: a change gives a new scene, and members that are unknown here stay. Points are fractions of the frame. */
+/** Zones and lines as values: a change gives a new scene and keeps unknown members. Points are fractions of the frame. */
 export const hold = v => Math.min(1, Math.max(0, v));
 const round = v => Math.round(hold(v) * 1e5) / 1e5;
 const pair = p => (Array.isArray(p) ? p : [p?.x ?? 0, p?.y ?? 0]);

@@ -152,7 +152,7 @@ impl Tracks {
         let mut index = 0;
         way.retain(|_| {
             // The end of the way is always in it.
-            let keeps = (last - index) % step == 0;
+            let keeps = (last - index).is_multiple_of(step);
             index += 1;
             keeps
         });

@@ -43,7 +43,7 @@ pub struct Played {
 
 enum Act {
     Wait(String),
-    Call(MethodCall),
+    Call(Box<MethodCall>),
     Fetch(lva_graph_model::Family, String),
 }
 
@@ -64,9 +64,9 @@ pub async fn play<W: Write>(
     let acts = steps.into_iter().map(|step| {
         Ok(match step {
             Step::WaitForInput { message } => Act::Wait(message),
-            Step::Call(call) => Act::Call(*call),
+            Step::Call(call) => Act::Call(call),
             Step::SetTopologyFile { family, path } => {
-                Act::Call(MethodCall::set_topology(family, files.file(&path)?))
+                Act::Call(Box::new(MethodCall::set_topology(family, files.file(&path)?)))
             }
             Step::SetTopologyUrl { family, url } => Act::Fetch(family, url),
         })
@@ -81,7 +81,7 @@ pub async fn play<W: Write>(
                 wait().await?;
                 continue;
             }
-            Act::Fetch(family, url) => MethodCall::set_topology(family, files.fetch(&url).await?),
+            Act::Fetch(family, url) => Box::new(MethodCall::set_topology(family, files.fetch(&url).await?)),
             Act::Call(call) => call,
         };
         let (name, payload) = (call.name(), version_first(call.to_payload()));

@@ -69,7 +69,7 @@ async fn live_pictures_begin_at_once_stay_close_and_come_back() {
         page.close().await;
     }
     first.sort_by(f64::total_cmp);
-    println!("first pictures after {first:?} ms");
+    eprintln!("first pictures after {first:?} ms");
 
     page.until(IS_CLOSE).await;
     let begin = seconds(&mut page).await;
@@ -121,7 +121,7 @@ async fn live_pictures_are_close_after_five_minutes_with_a_stall() {
         let later = seconds(&mut page).await + 75.0;
         page.until(&format!("document.querySelector('video').currentTime > {later}"))
             .await;
-        println!("at most {} ms behind", page.value("far").await);
+        eprintln!("at most {} ms behind", page.value("far").await);
         page.until(IS_CLOSE).await;
     }
 }
@@ -233,18 +233,28 @@ async fn look_around(browser: &mut Chromium, site: &Site, view: View, name: &str
         while page.value(recorded).await != json!(true) {}
     })
     .await;
+    let of_camera = |view: &str| format!("{view}/{CAMERA}");
     let views = [
-        ("live", "document.querySelector('.tile [data-state=live]')".to_owned()),
-        (&format!("live/{CAMERA}"), IS_CLOSE.to_owned()),
-        ("events", "(document.querySelector('dialog') || document.querySelector('.event').click(), document.querySelector('dialog dl'))".to_owned()),
-        (&format!("edit/{CAMERA}"), "document.querySelector('.shapes button')".to_owned()),
-        (&format!("recordings/{CAMERA}"), "document.querySelector('.segment, .clip') && document.querySelector('video').readyState > 1".to_owned()),
-        ("graphs", "document.querySelector('.graph .ok')".to_owned()),
-        ("health", "document.querySelector('dl, table')".to_owned()),
+        (
+            "live".to_owned(),
+            "document.querySelector('.tile [data-state=live]')",
+        ),
+        (of_camera("live"), IS_CLOSE),
+        (
+            "events".to_owned(),
+            "(document.querySelector('dialog') || document.querySelector('.event').click(), document.querySelector('dialog dl'))",
+        ),
+        (of_camera("edit"), "document.querySelector('.shapes button')"),
+        (
+            of_camera("recordings"),
+            "document.querySelector('.segment, .clip') && document.querySelector('video').readyState > 1",
+        ),
+        ("graphs".to_owned(), "document.querySelector('.graph .ok')"),
+        ("health".to_owned(), "document.querySelector('dl, table')"),
     ];
     for (hash, is_there) in views {
-        page.go(&format!("/{hash}")).await;
-        page.until(&is_there).await;
+        page.go(&hash).await;
+        page.until(is_there).await;
         if let Some(axe) = axe {
             page.value(&format!("window.axe ?? (() => {{ {axe} }})()")).await;
             let found = page

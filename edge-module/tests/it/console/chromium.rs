@@ -174,7 +174,7 @@ impl Page {
 
     /// Goes to another view of the page.
     pub(crate) async fn go(&mut self, hash: &str) {
-        self.value(&format!("location.hash = '{hash}'")).await;
+        self.value(&format!("location.hash = '/{hash}'")).await;
     }
 
     /// Presses the mouse on the first element that a selector finds, and that has this text.
@@ -224,8 +224,11 @@ impl Page {
     /// Presses a key; modifiers: 2 is control, 8 shift.
     pub(crate) async fn key(&mut self, key: &str, code: u32, modifiers: u32) {
         for kind in ["keyDown", "keyUp"] {
-            let event =
+            let mut event =
                 json!({"type": kind, "key": key, "windowsVirtualKeyCode": code, "modifiers": modifiers});
+            if (key, kind) == ("Enter", "keyDown") {
+                event["text"] = json!("\r"); // without it, fields take it for no more than a key
+            }
             self.0.call("Input.dispatchKeyEvent", event).await;
         }
     }

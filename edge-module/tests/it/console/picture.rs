@@ -65,7 +65,7 @@ pub(super) fn compare(drawn: &[Value]) {
         }
     }
     let best = (0..fit.len()).max_by(|a, b| fit[*a].total_cmp(&fit[*b])).unwrap();
-    println!("{PICTURES} pictures, each that of its time; boxes fit by frames later, from -4: {fit:.1?}");
+    eprintln!("{PICTURES} pictures, each that of its time; boxes fit by frames later, from -4: {fit:.1?}");
     assert_eq!(best, 4, "boxes fit people of other frames better: {fit:?}");
 }
 
