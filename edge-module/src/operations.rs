@@ -5,17 +5,17 @@
 //! | `settings` | `appsettings.json`: which module, and the service's connection string |
 //! | `service` | one method call over HTTP |
 //! | `documents` | topologies in files and behind addresses |
-//! | `console` | what is printed, without secrets |
+//! | `transcript` | what is printed, without secrets |
 //! | `play` | the steps in their order |
 
-mod console;
 mod documents;
 mod play;
 mod service;
 mod settings;
+mod transcript;
 
-pub use console::Transcript;
 pub use documents::{DocumentsError, TopologyFiles};
 pub use play::{PlayError, Played, play};
 pub use service::{Service, ServiceError, ServiceResponse, ServiceUrl, ServiceUrlError};
 pub use settings::{ServiceConnectionString, ServiceConnectionStringError, Settings, SettingsError};
+pub use transcript::Transcript;

@@ -6,9 +6,9 @@ use lva_graph_model::methods::MethodCall;
 use lva_graph_model::operations::Step;
 use serde_json::{Map, Value};
 
-use super::console::Transcript;
 use super::documents::{DocumentsError, TopologyFiles};
 use super::service::{Service, ServiceError};
+use super::transcript::Transcript;
 
 /// Why the steps could not go on to the end.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +58,7 @@ pub async fn play<W: Write>(
     steps: Vec<Step>,
     files: &TopologyFiles,
     service: &mut Service,
-    console: &mut Transcript<W>,
+    transcript: &mut Transcript<W>,
     mut wait: impl AsyncFnMut() -> io::Result<()>,
 ) -> Result<Played, PlayError> {
     let acts = steps.into_iter().map(|step| {
@@ -76,8 +76,8 @@ pub async fn play<W: Write>(
     for act in acts {
         let call = match act {
             Act::Wait(message) => {
-                console.operation("WaitForInput")?;
-                console.message(&message)?;
+                transcript.operation("WaitForInput")?;
+                transcript.message(&message)?;
                 wait().await?;
                 continue;
             }
@@ -85,10 +85,10 @@ pub async fn play<W: Write>(
             Act::Call(call) => call,
         };
         let (name, payload) = (call.name(), version_first(call.to_payload()));
-        console.operation(name)?;
-        console.request(name, &payload)?;
+        transcript.operation(name)?;
+        transcript.request(name, &payload)?;
         let answer = service.invoke(name, &payload).await?;
-        console.response(name, answer.status, &answer.payload)?;
+        transcript.response(name, answer.status, &answer.payload)?;
         played.answered += 1;
         played.failed += usize::from(answer.status >= 400);
     }
