@@ -487,7 +487,7 @@ mod tests {
     #[test]
     fn secrets_in_a_path_are_not_shown() {
         let camera = Camera::at("rtsp://u:p@cam/user=a_password=geheim_channel=1.sdp").unwrap();
-        assert_eq!(camera.shown(), "rtsp://cam/user=a_password=***_channel=1.sdp");
+        assert_eq!(camera.shown(), "rtsp://cam/user=***");
         assert!(camera.url.contains("geheim"), "the camera wants it");
     }
 }

@@ -44,13 +44,15 @@ async fn camera(directory: &Path) -> Simulator {
 }
 
 /// An extension that answers each frame with a person of this name.
-async fn extension(name: &'static str) -> SocketAddr {
+/// An extension that finds so many of something in every frame.
+async fn extension(name: &'static str, count: usize) -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let answer = move || async move {
         let frame = json!({"l": 0.1, "t": 0.1, "w": 0.5, "h": 0.5});
         let entity = json!({"tag": {"value": name, "confidence": 0.9}, "box": frame});
-        Json(json!({"inferences": [{"type": "entity", "entity": entity}]}))
+        let inferences = vec![json!({"type": "entity", "entity": entity}); count];
+        Json(json!({"inferences": inferences}))
     };
     let router = axum::Router::new().route("/", post(answer));
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -90,8 +92,8 @@ async fn an_event_beyond_the_hubs_limit_is_counted_and_holds_up_nothing() {
     let mut site = Site::new().await;
     let program = site.started().await;
     let camera = camera(site.directory.path()).await;
-    let large = extension(String::leak("x".repeat(300_000))).await;
-    let small = extension("person").await;
+    let large = extension(String::leak("x".repeat(4000)), 75).await;
+    let small = extension("person", 1).await;
     let node = |name: &str, address: SocketAddr| {
         json!({
             "@type": "#Microsoft.Media.MediaGraphHttpExtension", "name": name, "inputs": [{"nodeName": "camera"}],

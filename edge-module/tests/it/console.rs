@@ -256,7 +256,8 @@ async fn look_around(browser: &mut Chromium, site: &Site, view: View, name: &str
         page.go(&hash).await;
         page.until(is_there).await;
         if let Some(axe) = axe {
-            page.value(&format!("window.axe ?? (() => {{ {axe} }})()")).await;
+            page.value(&format!("(window.axe ?? (() => {{ {axe} }})(), true)"))
+                .await;
             let found = page
                 .value("axe.run({resultTypes: ['violations']}).then(({violations}) => violations.filter(v => /serious|critical/.test(v.impact)).map(v => [v.id, ...v.nodes.map(n => n.html)]))")
                 .await;

@@ -185,7 +185,7 @@ fn members_that_nothing_reads_are_named_at_every_level_with_the_nearest_known_na
         reported["ignored"],
         json!([
             format!("trackers: {unknown}; did you mean \"tracker\"?"),
-            format!("scene: lost_grace: {unknown}"),
+            format!("scene: lost_grace: {unknown}; did you mean \"lost_grace_ms\"?"),
             format!("line \"l\": direction: {unknown}"),
             format!("zone \"hall\": dwell_limit_ms: {unknown}; did you mean \"dwell_limits_ms\"?"),
             format!("scene: tracker: high-scores: {unknown}; did you mean \"high_score\"?"),

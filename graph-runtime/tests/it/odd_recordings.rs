@@ -253,7 +253,10 @@ fn kinds(name: &str, is_h265: bool, file: &Path) -> Vec<u8> {
     } else {
         "h264_mp4toannexb"
     };
-    let copy = ["-map", "0:v:0", "-c", "copy", "-bsf:v", filter, "-f", "data", "-"];
+    // In the clock of the file, too.
+    let copy = [
+        "-map", "0:v:0", "-c", "copy", "-copytb", "1", "-bsf:v", filter, "-f", "data", "-",
+    ];
     let bytes = output(name, "ffmpeg", &["-i"], file, &copy);
     let units = media::units(&bytes);
     units.iter().map(|unit| media::kind(is_h265, unit)).collect()

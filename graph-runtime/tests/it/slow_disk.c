@@ -1,5 +1,6 @@
 /* Between a test and the system: whatever is written or brought to the disk below a folder takes its time.
- * SLOW_DISK_BELOW is a part of the paths that are meant, SLOW_DISK_MS how long each call takes. */
+ * SLOW_DISK_BELOW is a part of the paths that are meant, SLOW_DISK_MS how long each call takes, SLOW_DISK_STALLS a file during whose
+ * life calls do not return. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 static const char *below;
+static const char *stalls;
 static long milliseconds;
 static ssize_t (*real_write)(int, const void *, size_t);
 static int (*real_fsync)(int);
@@ -18,6 +20,7 @@ __attribute__((constructor)) static void begin(void)
     const char *time = getenv("SLOW_DISK_MS");
     milliseconds = time ? atol(time) : 0;
     below = getenv("SLOW_DISK_BELOW");
+    stalls = getenv("SLOW_DISK_STALLS");
     real_write = (ssize_t (*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
     real_fsync = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
 }
@@ -36,6 +39,9 @@ static void dawdle(int file)
         return;
     struct timespec pause = {milliseconds / 1000, milliseconds % 1000 * 1000000};
     nanosleep(&pause, NULL);
+    struct timespec look = {0, 10 * 1000000};
+    while (stalls && access(stalls, F_OK) == 0)
+        nanosleep(&look, NULL);
 }
 
 ssize_t write(int file, const void *data, size_t length)

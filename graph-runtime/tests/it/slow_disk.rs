@@ -1,8 +1,9 @@
 //! A disk that is slower than the camera, on a real file system: a library between the test and the system makes it so.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -20,12 +21,19 @@ const CALL: Duration = Duration::from_millis(200);
 
 #[test]
 fn a_disk_slower_than_the_camera_costs_counted_pictures_of_that_sink_alone_or_skips() {
+    let name = "slow_disk::a_disk_slower_than_the_camera_costs_counted_pictures_of_that_sink_alone_or_skips";
+    let call = CALL.as_millis().to_string();
+    on_disk(name, &[("SLOW_DISK_MS", call.as_ref())], record_slowly());
+}
+
+/// Runs a test in a process of its own, with the library there from its beginning.
+fn on_disk(name: &str, how: &[(&str, &OsStr)], test: impl Future<Output = ()>) {
     if std::env::var_os("SLOW_DISK_BELOW").is_some() {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build();
-        return runtime.unwrap().block_on(record_slowly());
+        return runtime.unwrap().block_on(test);
     }
     let directory = tempfile::tempdir().unwrap();
     let library = directory.path().join("slow_disk.so");
@@ -39,18 +47,25 @@ fn a_disk_slower_than_the_camera_costs_counted_pictures_of_that_sink_alone_or_sk
         eprintln!("skipped: no C compiler makes a library here");
         return;
     }
-    // The same test in a process of its own, since the library has to be there from its beginning.
-    let name = "slow_disk::a_disk_slower_than_the_camera_costs_counted_pictures_of_that_sink_alone_or_skips";
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
         .env("LD_PRELOAD", &library)
         .env("SLOW_DISK_BELOW", SLOW)
-        .env("SLOW_DISK_MS", CALL.as_millis().to_string())
+        .envs(how.iter().copied())
         .output()
         .unwrap();
     let emitted = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{emitted}");
     eprintln!("{emitted}");
+}
+
+/// Runs a test where the disk of that sink can stand still: while the file that the test is given exists.
+pub(crate) fn on_stalled_disk<F: Future<Output = ()>>(name: &str, test: impl FnOnce(PathBuf) -> F) {
+    let directory = tempfile::tempdir().unwrap();
+    let stalls = std::env::var_os("SLOW_DISK_STALLS").map(PathBuf::from);
+    let stalls = stalls.unwrap_or_else(|| directory.path().join("stalls"));
+    let how = [("SLOW_DISK_STALLS", stalls.as_os_str())];
+    on_disk(name, &how, test(stalls.clone()));
 }
 
 /// Whether the library is heard.

@@ -1,7 +1,6 @@
 //! What happens to one camera, or to an extension, and what of it the others notice: nothing.
 
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lva_graph_runtime::{ClipInfo, DropReason, InstanceStats};
@@ -10,6 +9,7 @@ use lva_inference_schema::body::EventBody;
 use lva_rtsp_simulator::Faults;
 
 use crate::plant::*;
+use crate::slow_disk::on_stalled_disk;
 use crate::support::*;
 
 /// Of the clip that the front camera plays.
@@ -158,26 +158,15 @@ async fn an_extension_that_is_killed_costs_its_own_frames_and_is_found_again() {
     }
 }
 
-/// A named pipe in the place of the asset's playlist: the writer blocks until a reader opens it.
-fn block(recordings: &Path) {
-    let asset = recordings.join("asset-Front");
-    std::fs::create_dir(&asset).unwrap();
-    let made = Command::new("mkfifo").arg(asset.join("index.m3u8.part")).status();
-    assert!(made.unwrap().success());
+#[test]
+fn a_disk_that_stands_still_for_one_sink_costs_that_sink_alone_or_skips() {
+    let name = "together::a_disk_that_stands_still_for_one_sink_costs_that_sink_alone_or_skips";
+    on_stalled_disk(name, stand_still_for_one_sink);
 }
 
-/// The writer goes on, and finds a usual file in that place.
-fn unblock(recordings: &Path) {
-    let fifo = recordings.join("asset-Front/index.m3u8.part");
-    let elsewhere = recordings.join("fifo");
-    std::fs::rename(&fifo, &elsewhere).unwrap();
-    std::fs::write(&fifo, "#EXTM3U\n").unwrap();
-    std::io::copy(&mut std::fs::File::open(elsewhere).unwrap(), &mut std::io::sink()).unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_stands_still_for_one_sink_costs_that_sink_alone() {
+async fn stand_still_for_one_sink(stalls: PathBuf) {
     // So many pictures a second that a queue of half a minute is full in some seconds.
+    let block = |_: &Path| std::fs::write(&stalls, "").unwrap();
     let plant = Plant::start("size=64x48:rate=400:duration=6", Faults::default(), block).await;
     let (front, back) = (plant.stats(FRONT), plant.stats(BACK));
     let busy = |stats: &InstanceStats| {
@@ -195,7 +184,7 @@ async fn a_disk_that_stands_still_for_one_sink_costs_that_sink_alone() {
     let still = plant.stats(FRONT);
     assert_eq!(plant.count(FRONT, "asset", EventName::RecordingAvailable), 0);
     assert!(answered(&still) > answered(&front), "analysis goes on");
-    unblock(&plant.site.recordings());
+    std::fs::remove_file(&stalls).unwrap();
     let from = plant.events.all().len();
     plant
         .emitted(FRONT, "asset", EventName::RecordingAvailable, from)
@@ -216,8 +205,14 @@ async fn a_disk_that_stands_still_for_one_sink_costs_that_sink_alone() {
     eprintln!("the stalled sink dropped {:?} units", busy(&front));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_stands_still_stays_within_the_memory_budget() {
+#[test]
+fn a_disk_that_stands_still_stays_within_the_memory_budget_or_skips() {
+    let name = "together::a_disk_that_stands_still_stays_within_the_memory_budget_or_skips";
+    on_stalled_disk(name, stand_still_within_the_budget);
+}
+
+async fn stand_still_within_the_budget(stalls: PathBuf) {
+    let block = |_: &Path| std::fs::write(&stalls, "").unwrap();
     // Three seconds of so many pictures: less than the queue to the disk and the seconds before an event would take.
     const BUDGET: u64 = 1 << 20;
     let front_form = "size=160x120:rate=400:duration=6";
@@ -246,7 +241,7 @@ async fn a_disk_that_stands_still_stays_within_the_memory_budget() {
     .await;
     plant.back_goes_on().await;
     assert_untouched(&back, &plant.stats(BACK));
-    unblock(&plant.site.recordings());
+    std::fs::remove_file(&stalls).unwrap();
     let from = plant.events.all().len();
     plant
         .emitted(FRONT, "asset", EventName::RecordingAvailable, from)
