@@ -414,7 +414,7 @@ impl MessageSink for Receiver {
 
 #[cfg(test)]
 mod tests {
-    use lva_inference_schema::body::{EventBody, ProtocolError};
+    use lva_inference_schema::body::{DataDropped, EventBody, ProtocolError};
     use lva_inference_schema::{NodeRole, Subject};
 
     use super::*;
@@ -560,5 +560,21 @@ mod tests {
         let body = EventBody::Other(json!({}));
         events.hear(&event("door", EventName::MediaSessionEstablished, body));
         assert_eq!(events.last_error("door"), None);
+    }
+
+    #[test]
+    fn a_picture_that_makes_way_for_a_newer_one_is_no_error() {
+        let events = Events::default();
+        let mut dropped = DataDropped::new("media");
+        dropped.reasons = vec![("replacedByNewer".to_owned(), 31)];
+        let body = EventBody::DataDropped(dropped.clone());
+        events.hear(&event("door", EventName::DataDropped, body));
+        assert_eq!(events.last_error("door"), None);
+        dropped.reasons.push(("unanswered".to_owned(), 2));
+        events.hear(&event("door", EventName::DataDropped, EventBody::DataDropped(dropped)));
+        assert_eq!(
+            events.last_error("door").as_deref(),
+            Some("source: dropped 2 unanswered")
+        );
     }
 }

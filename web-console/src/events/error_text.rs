@@ -1,6 +1,6 @@
 //! What an event about a failure says, in one line.
 
-use lva_graph_runtime::GraphEvent;
+use lva_graph_runtime::{DropReason, GraphEvent};
 use lva_inference_schema::JsonStyle;
 use lva_inference_schema::body::{EventBody, StateReason};
 use serde_json::Value;
@@ -16,11 +16,14 @@ pub(super) fn of(event: &GraphEvent) -> Option<String> {
             _ => None,
         },
         EventBody::DataDropped(dropped) => {
-            let reasons = dropped
-                .reasons
-                .iter()
-                .map(|(reason, count)| format!("{count} {reason}"));
-            Some(format!("dropped {}", reasons.collect::<Vec<_>>().join(", ")))
+            let reasons = dropped.reasons.iter();
+            let wrong: Vec<String> = reasons
+                .filter(|(reason, _)| reason != DropReason::ReplacedByNewer.as_str())
+                .map(|(reason, count)| format!("{count} {reason}"))
+                .collect();
+            // An extension that takes the newest picture only passes over others by design: the graphs show how many.
+            let is_wanted = wrong.is_empty() && !dropped.reasons.is_empty();
+            (!is_wanted).then(|| format!("dropped {}", wrong.join(", ")))
         }
         EventBody::ProtocolError(_)
         | EventBody::CodedError(_)
