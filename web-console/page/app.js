@@ -1,4 +1,3 @@
-/** The session and the way between views. */
 import {get, poll, post, signals} from "./api.js";
 import "./cameras.js";
 import {attempt, button, byId, failure, field, h, link, notice, on, put} from "./dom.js";
@@ -16,7 +15,6 @@ async function route() {
 	document.title = [id, name, "Video analytics"].filter(Boolean).join(" · ");
 	for (const a of document.querySelectorAll("nav a")) a.setAttribute("aria-current", a.hash === `#/${name === "edit" ? "live" : name}` ? "page" : "false");
 	put(main, h("p.notice", {role: "status"}, "Loading…"));
-	// After a change of view the keyboard begins there.
 	if (document.activeElement !== document.body) main.focus({preventScroll: true});
 	try {
 		if (!VIEWS[name]) return put(main, notice("There is no such page", "", link("Live", "#/live")));
@@ -31,9 +29,8 @@ function login() {
 	const token = h("input", {type: "password", autocomplete: "current-password", required: ""}), wrong = h("p.finding", {role: "alert", hidden: true});
 	put(main, h("form.card.login", {onsubmit(event) {
 		event.preventDefault();
-		post("api/login", {token: token.value}).then(begin, error => {
-			wrong.textContent = error.message;
-			wrong.hidden = false;
+		post("api/login", {token: token.value}).then(begin, ({message}) => {
+			Object.assign(wrong, {textContent: message, hidden: false});
 			token.select();
 		});
 	}}, h("h1", "Log in"), field("Access token", token, "It stands in the module's configuration."), wrong, h("button.primary", "Log in")));
@@ -62,6 +59,5 @@ await begin();
 poll(new AbortController().signal, 10000, async () => {
 	if (session?.needsLogin !== false) return;
 	const {length} = (await get("api/health")).problems;
-	problems.textContent = length;
-	problems.hidden = !length;
+	Object.assign(problems, {textContent: length, hidden: !length});
 });

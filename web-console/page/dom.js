@@ -29,7 +29,6 @@ export const select = (options, chosen, act, more) => {
 };
 export const scroll = (label, ...content) => h(".scroll", {tabindex: 0, role: "region", "aria-label": label}, content);
 
-/** What a view shows while there is nothing else. */
 export const notice = (title, text, action) => h(".notice", h("h2", title), h("p", text), action);
 export const failure = (error, retry) => notice("This did not work", error.message, button("Try again", retry, ".primary"));
 
@@ -39,22 +38,18 @@ export function redraw(root, content) {
 	next.forEach((node, i) => {
 		const old = root.childNodes[i];
 		if (!old) root.append(node);
-		else if (!(node instanceof Node && node.isEqualNode(old))) old.replaceWith(node);
+		else if (!node.isEqualNode?.(old)) old.replaceWith(node);
 	});
 	while (root.childNodes.length > next.length) root.lastChild.remove();
 	if (!all().includes(document.activeElement)) all()[at]?.focus({preventScroll: true});
 }
 
 let hide;
-/** A short message, also read out. */
-export function toast(text, look = "") {
-	const place = byId("toast");
-	place.textContent = text;
-	place.className = `shown ${look}`;
+export function toast(textContent, className = "") {
+	const place = Object.assign(byId("toast"), {textContent, className});
 	clearTimeout(hide);
-	hide = setTimeout(() => (place.className = ""), 5000);
+	hide = setTimeout(put, 5000, place);
 }
-/** Does what the user asked for, or says what went wrong. */
 export const attempt = (wish, done) => wish().then(() => done && toast(done), error => toast(error.message, "bad"));
 
 /** A modal dialog, which its actions close; `stay` keeps it. */
@@ -72,17 +67,16 @@ export const time = format(), when = format({dateStyle: "medium"});
 /** `lastError` → "Last error". */
 export const words = name => name.replace(/(Bytes|Percent|Ms|90k)$/, "").replace(/[A-Z]/g, c => ` ${c.toLowerCase()}`).replace(/^./, c => c.toUpperCase());
 
-/** A JSON value as people read it; the end of its name is the unit. */
+/** A value as people read it; its name ends in the unit. */
 export function readable(value, name = "") {
-	if (typeof value === "string") return /^\d{4}-\d\d-\d\dT/.test(value) ? when(value) : value || "–";
-	if (typeof value !== "number") return value === true ? "yes" : value ? JSON.stringify(value) : "–";
+	if (/^\d{4}-\d\d-\d\dT/.test(value)) return when(value);
+	if (typeof value !== "number") return value === true ? "yes" : typeof value === "string" ? value : value ? JSON.stringify(value) : "–";
 	if (name.endsWith("90k")) return value > 1e12 ? time(value) : `${(value / 90000).toFixed(2)} s`;
 	if (/bytes$/i.test(name)) return value < 1e9 ? `${(value / 1e6).toFixed(1)} MB` : `${(value / 1e9).toFixed(1)} GB`;
 	return +value.toPrecision(value < 1e4 ? 4 : 15) + (name.endsWith("Percent") ? " %" : name.endsWith("Ms") ? " ms" : "");
 }
 export const fact = (name, value) => h("div", h("dt", name), h("dd", value));
 export const facts = (object = {}) => h("dl", Object.entries(object).map(([name, value]) => fact(words(name), readable(value, name))));
-/** Flat objects as a table. */
 export function table(label, rows) {
 	const names = [...new Set(rows.flatMap(Object.keys))];
 	return scroll(label, h("table", h("tr", names.map(name => h("th", {scope: "col"}, words(name)))), rows.map(row => h("tr", names.map(name => h("td", readable(row[name], name)))))));

@@ -17,7 +17,7 @@ const shot = ({picture, path}, look, alt) => h(`span.shot.${look}`, picture && h
 const place = (...parts) => h("span.muted", parts.filter(Boolean).join(" · "));
 
 /** One event of a list; `brief` where the camera is known. */
-export const item = (event, brief) => h("li", h("button.event", {type: "button", title: when(event.time), onclick: () => details(event)}, shot(event, "small", ""),
+export const item = (event, brief) => h("li", h("button.event", {type: "button", onclick: () => details(event)}, shot(event, "small", ""),
 	h("span", h("strong", sentence(event)), place(event.zone ?? event.line, !brief && event.camera, time(event.time)))));
 
 function details(event) {
@@ -28,18 +28,19 @@ function details(event) {
 }
 
 export async function show({main, params, signal}) {
-	const {cameras} = await get("api/cameras"), filter = Object.fromEntries(params), body = h("div"), log = h("ol.card"), older = button("Older events", () => load(true).catch(failed));
+	const {cameras} = await get("api/cameras"), filter = Object.fromEntries(params), body = h("div"), log = h("ol.card"), known = {zone: new Set(), kind: new Set()};
 	let events = [];
-	const failed = error => events.length || put(body, failure(error, () => load()));
+	const older = button("Older events", () => load(true).catch(failed)), failed = error => events.length || put(body, failure(error, () => load()));
 	const load = async past => {
 		const asked = query(filter), answer = await get(`api/events${query({...filter, limit: 50, before: past && events.at(-1).id})}`);
 		if (asked !== query(filter)) return;
 		const fresh = answer.events.filter(({id}) => !events.some(event => event.id === id)), first = !events.length;
 		if (past || first) older.hidden = !answer.more;
-		for (const {kind} of fresh) if (!options.some(([known]) => known === kind)) {
-			options.push([kind, words(kind)]);
-			kinds.append(h("option", {value: kind}, words(kind)));
+		for (const {zone, line, kind} of fresh) {
+			known.zone.add(zone ?? line);
+			known.kind.add(kind);
 		}
+		for (const name in known) put(lists[name], [...known[name]].map(value => h("option", {value})));
 		events = past ? [...events, ...fresh] : [...fresh, ...events];
 		log[first ? "replaceChildren" : past ? "append" : "prepend"](...fresh.map(event => item(event)));
 		if (!events.length) put(body, notice("No events", "They appear here as soon as somebody crosses a line or enters a zone."));
@@ -51,9 +52,9 @@ export async function show({main, params, signal}) {
 		events = [];
 		load().catch(failed);
 	};
-	const options = [["", "All"], ...(filter.kind ? [[filter.kind, words(filter.kind)]] : [])], kinds = select(options, filter.kind ?? "", set("kind"));
-	const zone = h("input", {value: filter.zone ?? "", placeholder: "All", onchange: () => set("zone")(zone.value)});
+	const lists = {zone: h("datalist", {id: "zone"}), kind: h("datalist", {id: "kind"})};
+	const text = (label, name) => field(label, [h("input", {value: filter[name] ?? "", list: name, placeholder: "All", onchange: e => set(name)(e.target.value)}), lists[name]]);
 	put(main, h(".bar", h("h1", "Events"), h(".row", field("Camera", select([["", "All"], ...cameras.map(({id, name}) => [id, name])], filter.camera ?? "", set("camera"))),
-		field("Zone or line", zone), field("Kind", kinds))), body);
+		text("Zone or line", "zone"), text("Kind", "kind"))), body);
 	return poll(signal, 3000, load, failed);
 }

@@ -10,7 +10,7 @@ export function layout(nodes, edges) {
 	const column = Object.fromEntries(nodes.map(({name}) => [name, 0])), rows = [];
 	// No way is longer than there are nodes, also where there is a circle.
 	for (const _ of nodes) for (const {from, to} of edges) if (column[to] <= column[from] && column[from] < nodes.length) column[to] = column[from] + 1;
-	return Object.fromEntries(nodes.map(({name}) => [name, {column: column[name], row: (rows[column[name]] = (rows[column[name]] ?? -1) + 1)}]));
+	return Object.fromEntries(Object.entries(column).map(([name, column]) => [name, {column, row: (rows[column] = (rows[column] ?? -1) + 1)}]));
 }
 
 /** Nodes and edges of a topology document. */
@@ -22,31 +22,33 @@ export function graphOf({properties}) {
 	};
 }
 
-/** Calls of the second generation work on documents of all. */
-const VERSION = {"@apiVersion": "2.0"};
-
 function diagram(name, {nodes, edges}) {
-	const places = layout(nodes, edges), x = name => places[name].column * COLUMN + 2, y = name => places[name].row * ROW + 24;
-	const width = Math.max(0, ...nodes.map(({name}) => x(name))) + W + 2, height = Math.max(0, ...nodes.map(({name}) => y(name))) + H + 30, text = (look, x, y, words) => s("text" + look, {x, y}, words);
-	return nodes.length > 0 && scroll(`Diagram of ${name}`, s("svg.graph", {viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": nodes.map(({name, type, state}) => `${name}: ${state ?? type}`).join(", ")},
+	const places = Object.entries(layout(nodes, edges)).map(([name, {column, row}]) => [name, [column * COLUMN + 2, row * ROW + 24]]), at = Object.fromEntries(places);
+	const [width, height] = [0, 1].map(axis => Math.max(0, ...places.map(([, at]) => at[axis])) + [W + 2, H + 40][axis]), text = (x, y, words, look = "") => s("text" + look, {x, y}, words);
+	return nodes.length > 0 && scroll(`Diagram of ${name}`, s("svg.graph", {width, height, role: "img", "aria-label": nodes.map(({name, type, state}) => `${name}: ${state ?? type}`).join(", ")},
 		edges.map(({from, to, framesPerSecond: rate, latencyMs, drops = {}}) => {
-			const ax = x(from) + W, ay = y(from) + H / 2, bx = x(to), by = y(to) + H / 2, far = bx - ax > COLUMN, mx = (ax + bx) / 2, my = far ? Math.max(ay, by) + 44 : (ay + by) / 2;
+			const [left, ay] = at[from], [bx, by] = at[to], ax = left + W, y = ay + H / 2, down = by - ay, far = bx - ax > COLUMN, low = Math.max(ay, by) + 44, mx = (ax + bx) / 2, my = far ? low + H / 2 : y + down / 2;
 			// What passes by other nodes goes below them.
-			return s("g", s("path", {d: (far ? `M${ax} ${ay}c45 0 20 ${my - ay} 65 ${my - ay}H${bx - 65}c45 0 30 ${by - my} 60 ${by - my}` : `M${ax} ${ay}C${ax + 40} ${ay} ${bx - 40} ${by} ${bx - 5} ${by}`) + "m-5 -4l5 4l-5 4"}),
-				rate != null && text("", mx, my - 8, [`${readable(rate)}/s`, latencyMs >= 1 && `${Math.round(latencyMs)} ms`].filter(Boolean).join(" · ")), Object.entries(drops).map(([reason, n], i) => n > 0 && text(".drop", mx, my + 16 + 14 * i, `−${n} ${reason}`)));
+			return [s("path", {d: (far ? `M${ax} ${y}c45 0 20 ${my - y} 65 ${my - y}H${bx - 65}c45 0 30 ${y + down - my} 60 ${y + down - my}` : `M${ax} ${y}c40 0 ${bx - ax - 40} ${down} ${bx - ax - 5} ${down}`) + "m-5 -4l5 4l-5 4"}),
+				rate != null && text(mx, my - 8, [`${readable(rate)}/s`, latencyMs >= 1 && `${Math.round(latencyMs)} ms`].filter(Boolean).join(" · ")), Object.entries(drops).map(([reason, n], i) => n > 0 && text(mx, my + 16 + 14 * i, `−${n} ${reason}`, ".drop"))];
 		}),
-		nodes.map(({name, type, state, lastError}) => s(`g${look(state)}`, s("rect", {x: x(name), y: y(name), width: W, height: H, rx: 8}), text(".name", x(name) + W / 2, y(name) + 23, name.slice(0, 26)), text("", x(name) + W / 2, y(name) + 41, (state ?? type).slice(0, 30)), s("title", lastError ?? type)))));
+		nodes.map(({name, type, state, lastError}) => {
+			const [x, y] = at[name];
+			return s(`g${look(state)}`, s("rect", {x, y, width: W, height: H, rx: 8}), text(x + W / 2, y + 23, name.slice(0, 26), ".name"), text(x + W / 2, y + 41, (state ?? type).slice(0, 30)), s("title", lastError ?? type));
+		})));
 }
 
 export function show({main, signal, readOnly}) {
 	let shown;
-	const call = (method, body) => attempt(() => post(`api/methods/${method}`, {...VERSION, ...body}).then(refresh), "Done");
-	const sure = (kind, verb, name, text) => button(verb, () => dialog(`${verb} ${name}?`, h("p", text), button(verb, () => call(kind + verb, {name}), ".danger")), ".danger");
-	const form = ({name: topologyName, parameters}, {name = "", parameters: given} = {}) => {
-		const input = h("input", {value: name, disabled: !!name}), inputs = (parameters ?? []).map(p => [p, h("input", {type: /secret/i.test(p.type) ? "password" : "text", autocomplete: "off",
-			placeholder: p.default ?? "", value: /secret/i.test(p.type) ? "" : given?.find(own => own.name === p.name)?.value ?? ""})]);
-		dialog(name || `New instance of ${topologyName}`, [field("Name", input), inputs.map(([p, control]) => field(p.name, control, p.description))], button("Set", () => call("GraphInstanceSet", {name: input.value,
-			properties: {topologyName, parameters: inputs.filter(([, {value}]) => value).map(([{name}, {value}]) => ({name, value}))}}), ".primary"));
+	const call = (method, body) => attempt(() => post(`api/methods/${method}`, {"@apiVersion": "2.0", ...body}).then(refresh), "Done");
+	const sure = (verb, name, text, kind = "GraphInstance") => button(verb, () => dialog(`${verb} ${name}?`, h("p", text), button(verb, () => call(kind + verb, {name}), ".danger")), ".danger");
+	const form = ({name: topologyName, parameters = []}, {name = "", parameters: given} = {}) => {
+		const input = h("input", {value: name, disabled: !!name}), inputs = parameters.map(({name, type, default: placeholder = ""}) => {
+			const secret = /secret/i.test(type), value = given?.find(own => own.name === name)?.value;
+			return h("input", {name, type: secret ? "password" : "text", autocomplete: "off", placeholder, value: (!secret && value) || ""});
+		});
+		dialog(name || `New instance of ${topologyName}`, [field("Name", input), inputs.map((control, i) => field(control.name, control, parameters[i].description))], button("Set", () => call("GraphInstanceSet", {name: input.value,
+			properties: {topologyName, parameters: inputs.filter(({value}) => value).map(({name, value}) => ({name, value}))}}), ".primary"));
 	};
 	const paste = () => {
 		const text = h("textarea", {rows: 14, "aria-label": "Topology as JSON"});
@@ -62,12 +64,12 @@ export function show({main, signal, readOnly}) {
 		shown = text;
 		redraw(main, [h("h1", "Graphs"), instances.map(instance => {
 			const {name, state, lastError, nodes} = instance, topology = topologies.find(({name}) => name === instance.topology) ?? {};
-			return card(name, state, [lastError, nodes.map(node => node.lastError && `${node.name}: ${node.lastError}`)].flat(), /^inactive/i.test(state)
-				? [button("Activate", () => call("GraphInstanceActivate", {name}), ".primary"), button("Parameters", () => form(topology, instance)), sure("GraphInstance", "Delete", name, "Recordings stay.")]
-				: sure("GraphInstance", "Deactivate", name, "Its camera is no longer watched or recorded."), diagram(name, instance));
+			return card(name, state, [lastError, ...nodes.map(node => node.lastError && `${node.name}: ${node.lastError}`)], /^inactive/i.test(state)
+				? [button("Activate", () => call("GraphInstanceActivate", {name}), ".primary"), button("Parameters", () => form(topology, instance)), sure("Delete", name, "Recordings stay.")]
+				: sure("Deactivate", name, "Its camera is no longer watched or recorded."), diagram(name, instance));
 		}), !instances.length && notice("No instance yet", "An instance runs a topology for one camera."),
 		h(".bar", h("h2", "Topologies"), !readOnly && button("Set a topology", paste)),
-		topologies.map(topology => card(topology.name, "", [], [button("New instance", () => form(topology)), sure("GraphTopology", "Delete", topology.name, "This works only without instances.")],
+		topologies.map(topology => card(topology.name, "", [], [button("New instance", () => form(topology)), sure("Delete", topology.name, "This works only without instances.", "GraphTopology")],
 			h("p.muted", topology.document.properties?.description), diagram(topology.name, graphOf(topology.document))))]);
 	};
 	return poll(signal, 2000, refresh, error => shown || put(main, failure(error, refresh)));

@@ -1,13 +1,12 @@
-/** One camera's live pictures: fragmented MP4 over a WebSocket into a media source, close to the newest one and never given up;
- *  multipart JPEG where the browser cannot play it. */
+/** One camera's live pictures: fragmented MP4 over a WebSocket into a media source, never given up; multipart JPEG where that cannot be. */
 import {camera as path, get} from "./api.js";
 import {on} from "./dom.js";
 import {backoff, chase, Delay, TICKS} from "./core.js";
 
 const Source = window.ManagedMediaSource ?? window.MediaSource;
-const MOST_WAITING = 240; // fragments that the browser has not taken yet
+const MOST_WAITING = 240; // fragments
 const KEPT = 8; // seconds behind the picture
-const SILENT = 8000; // ms without a message until a connection counts as dead
+const SILENT = 8000; // ms
 const mime = ({codec}) => `video/mp4; codecs="${codec}"`;
 
 export class Live {
@@ -80,9 +79,10 @@ export class Live {
 	}
 
 	#text(message) {
-		if (message.type === "init") this.init = message;
-		if (message.type === "state") this.waits = message.state !== "live" && (this.#tell("waiting", message.text || "Waiting for the camera…"), true);
-		if (message.type === "boxes" && this.base90k) this.#delay.boxes(this.#edge() + (this.base90k - message.timestamp90k) / TICKS);
+		const {type, state, text, timestamp90k} = message;
+		if (type === "init") this.init = message;
+		if (type === "state") this.waits = state !== "live" && (this.#tell("waiting", text || "Waiting for the camera…"), true);
+		if (type === "boxes" && this.base90k) this.#delay.boxes(this.#edge() + (this.base90k - timestamp90k) / TICKS);
 		if (this.jpeg) this.#attempt = 0;
 		this.told.message(message);
 	}
@@ -95,7 +95,7 @@ export class Live {
 			this.connections++;
 			this.init = this.waits = null;
 			this.#queue.push({bytes, init});
-		} else if (this.#queue.push({bytes}) > MOST_WAITING) return this.#lose(); // begins again at a key frame
+		} else if (this.#queue.push({bytes}) > MOST_WAITING) return this.#lose();
 		this.#pump();
 	}
 
@@ -121,19 +121,18 @@ export class Live {
 	}
 
 	#pump() {
-		const [next] = this.#queue, {buffer, video} = this;
-		if (!next) return;
-		// Also for a clock that was put back: a media source cannot go back in time.
-		if (next.init && (!this.source || next.init.epoch90k < this.base90k)) return this.#open(next.init);
-		if (!buffer || buffer.updating) return;
+		const [{bytes, init} = {}] = this.#queue, {buffer, video} = this;
+		// A media source cannot go back in time, as a clock can.
+		if (init && (!this.source || init.epoch90k < this.base90k)) return this.#open(init);
+		if (!bytes || !buffer || buffer.updating) return;
 		try {
 			if (buffer.buffered.length && video.currentTime - buffer.buffered.start(0) > 2 * KEPT) return buffer.remove(0, video.currentTime - KEPT);
-			if (next.init) {
+			if (init) {
 				buffer.abort();
-				if (mime(next.init) !== this.mime) buffer.changeType(this.mime = mime(next.init));
-				buffer.timestampOffset = (next.init.epoch90k - this.base90k) / TICKS;
+				if (mime(init) !== this.mime) buffer.changeType(this.mime = mime(init));
+				buffer.timestampOffset = (init.epoch90k - this.base90k) / TICKS;
 			}
-			buffer.appendBuffer(next.bytes);
+			buffer.appendBuffer(bytes);
 			this.fed = performance.now();
 			this.#queue.shift();
 		} catch {
@@ -165,25 +164,24 @@ export class Live {
 	}
 
 	#tick() {
-		const now = performance.now(), {video} = this, {buffered, currentTime: here} = video;
+		const now = performance.now(), {video} = this, {buffered, currentTime: here} = video, plays = this.state !== "paused";
 		if (this.socket && now - this.heard > SILENT) return this.#lose();
 		if (this.jpeg || !buffered.length) return;
 		this.#delay.settle();
-		const edge = this.#edge(), start = buffered.start(buffered.length - 1), {target} = this.#delay, {jump, rate} = chase(edge - here, target);
-		this.behind = edge - here;
+		const edge = this.#edge(), start = buffered.start(buffered.length - 1), {target} = this.#delay, behind = this.behind = edge - here, {jump, rate} = chase(behind, target);
 		this.moved ??= {at: now};
-		const stands = here === this.moved.to && this.state !== "paused" ? now - this.moved.at : 0, stuck = stands > 2000 && this.behind > 0.3;
-		// A clock that was put back a little: the new pictures are behind this one.
+		const stands = here === this.moved.to && plays ? now - this.moved.at : 0, stuck = stands > 2000 && behind > 0.3;
+		// A clock was put back a little: the new pictures are behind this one.
 		if (stands > 2500 && now - this.fed < 500) {
 			this.#forget();
 			return this.#lose();
 		}
 		// Too far behind, before a gap, or ahead of what there is.
-		if (jump || stuck || here < start || here > edge + 0.5) video.currentTime = Math.max(start, edge - target);
+		if (jump || stuck || here < start || behind < -0.5) video.currentTime = Math.max(start, edge - target);
 		if (video.playbackRate !== rate) video.playbackRate = rate;
-		if (video.paused && this.state !== "paused") this.play();
+		if (video.paused && plays) this.play();
 		if (here !== this.moved.to || stuck) this.moved = {to: here, at: now};
-		if (here && !stuck && here !== edge && this.socket && !this.waits && this.state !== "paused" && this.moved.at === now) this.#tell("live");
+		if (here && !stuck && behind && this.socket && !this.waits && plays && this.moved.at === now) this.#tell("live");
 		if (here > 20) this.#failures = 0;
 	}
 }

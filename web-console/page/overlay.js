@@ -1,7 +1,6 @@
-/** Boxes, tracks, zones and lines on a picture. Browsers show a video and what is drawn over it at different times; so the picture and
- *  its boxes are drawn together. */
+/** Boxes, tracks, zones and lines, drawn together with their picture: browsers show a video and what lies over it at different times. */
 import {BoxHistory} from "./core.js";
-import {h, on, put, s} from "./dom.js";
+import {h, on} from "./dom.js";
 import {anchor, each, focusOf, inside, points} from "./scene.js";
 
 const colour = id => `hsl(${[...String(id)].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7) * 47 % 360} 90% 70%)`;
@@ -18,10 +17,7 @@ export class Overlay {
 	/** `live()` is the player, if there is one. The stage dispatches `drawn` for each picture. */
 	constructor(stage, video, live, signal) {
 		this.stage = stage;
-		this.canvas = h("canvas");
-		this.outlines = s("svg.outlines", {preserveAspectRatio: "none", viewBox: "0 0 1 1", "aria-hidden": "true"});
-		this.names = h(".names");
-		stage.append(this.canvas, this.outlines, this.names);
+		stage.append(this.canvas = h("canvas"));
 		const next = (_, {mediaTime}) => {
 			if (signal.aborted) return;
 			video.requestVideoFrameCallback(next);
@@ -37,13 +33,6 @@ export class Overlay {
 
 	scene(scene) {
 		this.#shapes = each(scene).map(({shape}) => shape);
-		put(this.outlines, ...this.#shapes.map(shape => s(shape.polygon ? "polygon" : "polyline", {points: points(shape).join(" ")})));
-		put(this.names, ...this.#shapes.map(shape => {
-			const [x, y] = points(shape).reduce((a, b) => (b[1] < a[1] ? b : a)), name = h("span");
-			name.style.left = `${Math.min(x, 0.85) * 100}%`;
-			name.style.top = `${Math.max(y, 0.04) * 100}%`;
-			return name;
-		}));
 		this.picture();
 	}
 
@@ -58,33 +47,44 @@ export class Overlay {
 		const {canvas, show} = this, {exact, sure, entities} = this.#history.at(timestamp90k), scale = Math.min(2, devicePixelRatio);
 		const width = Math.round(canvas.clientWidth * scale), height = Math.round(canvas.clientHeight * scale), pen = canvas.getContext("2d");
 		if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, {width, height});
+		this.drawn = {timestamp90k, exact, entities};
 		pen.clearRect(0, 0, width, height);
 		if (this.frame) pen.drawImage(this.frame, 0, 0, width, height);
 		pen.font = `600 ${12 * scale}px system-ui, sans-serif`;
 		pen.lineWidth = 2 * scale;
-		for (const {id, label, score, box, trail} of entities) {
-			pen.strokeStyle = pen.fillStyle = colour(id);
-			pen.setLineDash([]);
+		const high = 17 * scale, path = (at, colour) => {
+			pen.strokeStyle = pen.fillStyle = colour;
 			pen.beginPath();
-			if (show.tracks) for (const [x, y] of trail ?? []) pen.lineTo(x * width, y * height);
+			for (const [x, y] of at) pen.lineTo(x * width, y * height);
+		};
+		const label = (text, [x, y]) => {
+			const top = Math.max(0, y * height - high);
+			pen.fillRect(x * width - scale, top, pen.measureText(text).width + 8 * scale, high);
+			pen.fillStyle = "#10181e";
+			pen.fillText(text, x * width + 3 * scale, top + 12.5 * scale);
+		};
+		if (show.zones) for (const shape of this.#shapes) {
+			const at = points(shape), [left, right] = this.#crossings[shape.name] ?? [0, 0];
+			path(at, "#fffc");
+			if (shape.polygon) pen.closePath();
+			pen.stroke();
+			label(`${shape.name} · ${shape.polygon ? this.count(shape) : `${left} left, ${right} right`}`, at.reduce((a, b) => (b[1] < a[1] ? b : a)));
+		}
+		for (const {id, label: type, score, box, trail} of entities) {
+			const [x, y, w, h] = box;
+			path((show.tracks && trail) || [], colour(id));
 			pen.stroke();
 			if (!show.boxes) continue;
-			const x = box[0] * width, y = box[1] * height, line = 17 * scale, top = y > line ? y - line : y;
 			// Dashed: of an earlier picture.
 			if (!sure || timeless) pen.setLineDash([5 * scale, 4 * scale]);
-			pen.strokeRect(x, y, box[2] * width, box[3] * height);
-			const text = [String(id ?? "").slice(0, 6), ...(width > 600 * scale ? [label, score && `${Math.round(score * 100)} %`] : [])].filter(Boolean).join(" ");
-			pen.fillRect(x - scale, top, pen.measureText(text).width + 8 * scale, line);
-			pen.fillStyle = "#10181e";
-			pen.fillText(text, x + 3 * scale, top + 12.5 * scale);
+			pen.strokeRect(x * width, y * height, w * width, h * height);
+			pen.setLineDash([]);
+			if (this.focus) {
+				const [ax, ay] = anchor(box, this.focus);
+				pen.fillRect(ax * width - high / 4, ay * height - high / 4, high / 2, high / 2);
+			}
+			label([String(id ?? "").slice(0, 6), ...(width > 600 * scale ? [type, score && `${Math.round(score * 100)} %`] : [])].filter(Boolean).join(" "), [x, y]);
 		}
-		this.drawn = {timestamp90k, exact, entities};
-		this.outlines.classList.toggle("off", !show.zones);
-		this.names.hidden = !show.zones;
-		this.#shapes.forEach((shape, i) => {
-			const [left, right] = this.#crossings[shape.name] ?? [0, 0];
-			this.names.children[i].textContent = `${shape.name} · ${shape.polygon ? this.count(shape) : `${left} left, ${right} right`}`;
-		});
 		this.stage.dispatchEvent(new CustomEvent("drawn", {detail: this.drawn}));
 	}
 
