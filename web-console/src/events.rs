@@ -571,7 +571,11 @@ mod tests {
         events.hear(&event("door", EventName::DataDropped, body));
         assert_eq!(events.last_error("door"), None);
         dropped.reasons.push(("unanswered".to_owned(), 2));
-        events.hear(&event("door", EventName::DataDropped, EventBody::DataDropped(dropped)));
+        events.hear(&event(
+            "door",
+            EventName::DataDropped,
+            EventBody::DataDropped(dropped),
+        ));
         assert_eq!(
             events.last_error("door").as_deref(),
             Some("source: dropped 2 unanswered")
