@@ -4,8 +4,6 @@ pub(crate) mod foreign;
 
 use serde_json::{Map, Value};
 
-use crate::json;
-
 /// Largest document that is read, in bytes: 4 MiB. Published ones have up to 7 KiB.
 pub const MAX_DOCUMENT_BYTES: usize = 4 << 20;
 
@@ -181,7 +179,20 @@ pub(crate) fn decoded(bytes: &[u8]) -> Result<&str, DocumentError> {
 /// Reads JSON from bytes: a byte-order mark, any line ends and tabs are fine.
 pub(crate) fn json_from_slice(bytes: &[u8]) -> Result<Value, DocumentError> {
     let text = str_from_slice(bytes)?;
-    serde_json::from_str(text).map_err(|cause| json::not_json(text, cause))
+    serde_json::from_str(text).map_err(|cause| not_json(text, cause))
+}
+
+/// Why a text is not JSON.
+pub(crate) fn not_json(text: &str, cause: serde_json::Error) -> DocumentError {
+    let known = match cause.is_data() {
+        true => None,
+        false => foreign::format(text).or_else(|| foreign::character(text, cause.line())),
+    };
+    known.unwrap_or(DocumentError::NotJson {
+        line: cause.line(),
+        column: cause.column(),
+        cause,
+    })
 }
 
 /// A JSON value's type in words.

@@ -47,6 +47,15 @@ pub(crate) struct Form {
     errors: Vec<(String, String)>,
 }
 
+/// It is a document of another kind.
+fn other_document(wanted: Wanted, found: String, remedy: &'static str) -> DocumentError {
+    DocumentError::OtherDocument {
+        wanted: wanted.what(),
+        found,
+        remedy,
+    }
+}
+
 /// Reads a document in whatever form its meaning is plain.
 pub(crate) fn read(value: Value, wanted: Wanted) -> Result<(Value, Form), DocumentError> {
     let mut form = Form::default();

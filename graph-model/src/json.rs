@@ -13,7 +13,7 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::document::{DocumentError, decoded, foreign};
+use crate::document::{self, DocumentError, decoded};
 
 /// Decodes UTF-8, without a byte-order mark.
 ///
@@ -36,15 +36,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DocumentError> {
 
 /// Why a text is not JSON: it is another format, it has something that JSON does not have, or `cause`, the parser's error.
 pub fn not_json(text: &str, cause: serde_json::Error) -> DocumentError {
-    let known = match cause.is_data() {
-        true => None,
-        false => foreign::format(text).or_else(|| foreign::character(text, cause.line())),
-    };
-    known.unwrap_or(DocumentError::NotJson {
-        line: cause.line(),
-        column: cause.column(),
-        cause,
-    })
+    document::not_json(text, cause)
 }
 
 /// The known name from which a name differs least, in at most a quarter of its letters. Case, underscores, dashes and spaces

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Form, Wanted, resource};
+use super::{Form, Wanted, other_document, resource};
 use crate::document::{DocumentError, member, step};
 use crate::read::shortened;
 
@@ -293,14 +293,6 @@ fn one_of(wanted: Wanted, count: usize) -> DocumentError {
         format!("a list of {count} objects"),
         "save one of them in a file of its own",
     )
-}
-
-pub(super) fn other_document(wanted: Wanted, found: String, remedy: &'static str) -> DocumentError {
-    DocumentError::OtherDocument {
-        wanted: wanted.what(),
-        found,
-        remedy,
-    }
 }
 
 /// Resources are named by the path to them: `account/name`.

@@ -7,8 +7,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use self::expression::{Evaluation, Evaluator, Scope};
-use super::envelope::other_document;
-use super::{Form, Wanted};
+use super::{Form, Wanted, other_document};
 use crate::document::{DocumentError, member, step};
 
 /// Most levels of resources inside of resources and of deployments.
