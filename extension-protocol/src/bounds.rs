@@ -23,10 +23,6 @@ pub(crate) struct LeftOut {
 }
 
 impl LeftOut {
-    pub(crate) fn is_nothing(self) -> bool {
-        self == Self::default()
-    }
-
     fn text(&mut self, text: &mut String) {
         self.text_of(text, MAX_TEXT_BYTES);
     }
@@ -143,7 +139,7 @@ mod tests {
             Inference::new(event).related_to("a"),
         ];
         let mut after = before.clone();
-        assert!(bound(&mut after).is_nothing());
+        assert_eq!(bound(&mut after), LeftOut::default());
         assert_eq!(after, before);
     }
 
@@ -174,6 +170,6 @@ mod tests {
             (event.name.len(), event.properties.len()),
             (MAX_TEXT_BYTES - 1, MAX_PARTS)
         );
-        assert!(bound(&mut found).is_nothing());
+        assert_eq!(bound(&mut found), LeftOut::default());
     }
 }

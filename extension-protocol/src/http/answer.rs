@@ -63,7 +63,7 @@ impl HttpContent {
             Ok(mut read) => {
                 let left_out = bounds::bound(&mut read.inferences);
                 let content = Self::Inferences {
-                    json: match left_out.is_nothing() {
+                    json: match left_out == LeftOut::default() {
                         true => json,
                         false => read.to_json(JsonStyle::VideoAnalyzer),
                     },
