@@ -210,13 +210,15 @@ impl EdgeModuleBuilder {
         let methods = Methods::new(restored, data, settings);
         let hub = connecting.map(|connecting| connecting.run(&methods));
 
+        let hub_stats = hub.as_ref().map(HubConnection::stats);
+        let delivery_stats: Vec<_> = deliveries.iter().map(Delivery::stats).collect();
         let metrics = Metrics::new(
             methods.module().clone(),
             methods.counts(),
             identity.clone(),
             names,
-            hub.as_ref().map(HubConnection::stats),
-            deliveries.iter().map(Delivery::stats).collect(),
+            hub_stats.clone(),
+            delivery_stats.clone(),
         );
         let readiness = Readiness::default();
         let http = http.map(|(address, bound)| {
@@ -227,7 +229,8 @@ impl EdgeModuleBuilder {
             let console = console.map(|options| {
                 let options = options
                     .with_loopback_trusted(address.ip().to_canonical().is_loopback())
-                    .with_methods(methods.clone());
+                    .with_methods(methods.clone())
+                    .with_receivers(http::receivers(hub_stats, delivery_stats));
                 Console::new(methods.module().clone(), options).router()
             });
             bound.serve(http::router(

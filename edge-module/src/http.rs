@@ -11,6 +11,7 @@ mod service;
 mod twin;
 
 pub use access::{Access, Token};
+pub(crate) use console::receivers;
 pub use key::{AccessKey, AccessKeyError};
 pub use listener::{BoundListener, ListenError, Listener, ListenerOptions};
 

@@ -392,6 +392,19 @@ impl Operation {
         self.scene_for(options, None)
     }
 
+    /// The scene for people whose class is their place in [`classes`](Self::classes).
+    ///
+    /// # Errors
+    ///
+    /// As [`scene`](Self::scene).
+    pub fn scene_by_class(&self, options: SceneOptions) -> Result<Scene, OperationError> {
+        let places = self.classes().map(|classes| {
+            let places = 0..u16::try_from(classes.len()).unwrap_or(u16::MAX);
+            places.collect::<Vec<_>>()
+        });
+        self.scene_for(options, places.as_deref())
+    }
+
     /// The scene for a model whose classes are in the order of [`classes`](Self::classes).
     pub(crate) fn scene_for(
         &self,

@@ -3,6 +3,7 @@ import {get, poll, post} from "./api.js";
 import {attempt, button, dialog, failure, field, h, notice, put, readable, redraw, s, scroll} from "./dom.js";
 
 const look = state => (/^(active|running)$/i.test(state) ? ".ok" : /fail/i.test(state) ? ".bad" : /ing$/i.test(state) ? ".warn" : "");
+const short = (text, most) => (text.length > most ? text.slice(0, most - 1) + "…" : text);
 const W = 200, H = 54, COLUMN = 320, ROW = 96;
 
 /** Places of nodes: a column by the longest way from a source, one below the other in a column. */
@@ -34,7 +35,7 @@ function diagram(name, {nodes, edges}) {
 		}),
 		nodes.map(({name, type, state, lastError}) => {
 			const [x, y] = at[name];
-			return s(`g${look(state)}`, s("rect", {x, y, width: W, height: H, rx: 8}), text(x + W / 2, y + 23, name.slice(0, 26), ".name"), text(x + W / 2, y + 41, (state ?? type).slice(0, 30)), s("title", lastError ?? type));
+			return s(`g${look(state)}`, s("rect", {x, y, width: W, height: H, rx: 8}), text(x + W / 2, y + 23, short(name, 24), ".name"), text(x + W / 2, y + 41, short(state ?? type, 26)), s("title", lastError ?? type));
 		})));
 }
 

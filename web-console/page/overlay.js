@@ -57,18 +57,21 @@ export class Overlay {
 			pen.beginPath();
 			for (const [x, y] of at) pen.lineTo(x * width, y * height);
 		};
-		const label = (text, [x, y]) => {
-			const top = Math.max(0, y * height - high);
-			pen.fillRect(x * width - scale, top, pen.measureText(text).width + 8 * scale, high);
+		const names = [], label = (text, [x, y], moves) => {
+			const left = x * width - scale, wide = pen.measureText(text).width + 8 * scale, covers = ([l, t, w]) => l < left + wide && left < l + w && Math.abs(t - top) < high;
+			let top = Math.max(0, y * height - high);
+			while (moves && names.some(covers)) top += scale;
+			names.push([left, top, wide]);
+			pen.fillRect(left, top, wide, high);
 			pen.fillStyle = "#10181e";
-			pen.fillText(text, x * width + 3 * scale, top + 12.5 * scale);
+			pen.fillText(text, left + 4 * scale, top + 12.5 * scale);
 		};
 		if (show.zones) for (const shape of this.#shapes) {
 			const at = points(shape), [left, right] = this.#crossings[shape.name] ?? [0, 0];
 			path(at, "#fffc");
 			if (shape.polygon) pen.closePath();
 			pen.stroke();
-			label(`${shape.name} · ${shape.polygon ? this.count(shape) : `${left} left, ${right} right`}`, at.reduce((a, b) => (b[1] < a[1] ? b : a)));
+			label(`${shape.name} · ${shape.polygon ? this.count(shape) : `${left} left, ${right} right`}`, at.reduce((a, b) => (b[1] < a[1] ? b : a)), true);
 		}
 		for (const {id, label: type, score, box, trail} of entities) {
 			const [x, y, w, h] = box;

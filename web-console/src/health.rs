@@ -1,4 +1,4 @@
-//! Cameras, extensions, disk and memory, and what to do about each problem.
+//! Cameras, extensions, receivers of events, disk and memory, and what to do about each problem.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use lva_graph_model::methods::InstanceState;
 use lva_graph_runtime::InstanceStats;
 use serde_json::{Value, json};
 
+use crate::options::EventReceiver;
 use crate::shared::Shared;
 
 /// Less than that of a disk is a problem.
@@ -81,6 +82,10 @@ pub(crate) async fn report(shared: &Arc<Shared>) -> Value {
         .iter()
         .filter_map(|folder| note_disk(folder, &mut problems))
         .collect();
+    let receivers = (shared.receivers)();
+    for receiver in &receivers {
+        note_receiver(receiver, &mut problems);
+    }
     let sinks = shared.module.sink_stats();
     let lost: u64 = sinks
         .iter()
@@ -90,7 +95,8 @@ pub(crate) async fn report(shared: &Arc<Shared>) -> Value {
         "problems": problems.0,
         "cameras": cameras,
         "extensions": extensions,
-        "hub": {"published": sinks.iter().map(|sink| sink.published).sum::<u64>(), "lost": lost},
+        "events": {"published": sinks.iter().map(|sink| sink.published).sum::<u64>(), "lost": lost},
+        "receivers": receivers,
         "disk": disk,
         "memory": {"instances": memory},
     })
@@ -104,6 +110,25 @@ fn note_memory(name: &str, stats: &InstanceStats, problems: &mut Problems) {
             name,
             format!("{:.0} % of its memory for media are used", used * 100.0),
             "a disk or an extension does not keep up: see the drops on the edges of its graph",
+        );
+    }
+}
+
+fn note_receiver(receiver: &EventReceiver, problems: &mut Problems) {
+    if !receiver.connected {
+        problems.add(
+            "error",
+            &receiver.name,
+            format!("no connection; {} events wait", receiver.waiting),
+            "check its address and credentials, and the network; events are kept on disk meanwhile",
+        );
+    }
+    if receiver.dropped > 0 {
+        problems.add(
+            "warning",
+            &receiver.name,
+            format!("{} events were dropped", receiver.dropped),
+            "the log has the reason: an outbox that is full needs a larger limit, and refused events a look at the receiver",
         );
     }
 }
@@ -143,5 +168,47 @@ fn remedy(error: &str) -> &'static str {
         "check the disk and the rights of its directory"
     } else {
         "see the log of the module"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_that_is_away_or_lost_events_is_a_problem_with_a_remedy() {
+        let good = EventReceiver {
+            name: "hub".to_owned(),
+            connected: true,
+            waiting: 3,
+            bytes: 600,
+            delivered: 9,
+            dropped: 0,
+        };
+        let mut problems = Problems::default();
+        note_receiver(&good, &mut problems);
+        assert!(problems.0.is_empty(), "{:?}", problems.0);
+        let away = EventReceiver {
+            connected: false,
+            dropped: 2,
+            ..good
+        };
+        note_receiver(&away, &mut problems);
+        let found: Vec<_> = problems
+            .0
+            .iter()
+            .map(|problem| (&problem["severity"], &problem["text"]))
+            .collect();
+        let expected = [
+            ("error", "no connection; 3 events wait"),
+            ("warning", "2 events were dropped"),
+        ];
+        assert_eq!(
+            found,
+            expected
+                .map(|(severity, text)| (json!(severity), json!(text)))
+                .each_ref()
+                .map(|(a, b)| (a, b))
+        );
     }
 }

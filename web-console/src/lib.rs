@@ -60,7 +60,7 @@ mod shared;
 mod tracks;
 
 pub use console::Console;
-pub use options::{ConsoleOptions, MethodInvoker, WeakConsoleToken};
+pub use options::{ConsoleOptions, EventReceiver, MethodInvoker, WeakConsoleToken};
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lva_media_types::SecretString;
+use serde::Serialize;
 use serde_json::Value;
 
 /// Shorter tokens could be guessed.
@@ -24,6 +25,26 @@ pub trait MethodInvoker: Send + Sync + 'static {
     /// Runs a direct method; returns the status and the payload of the answer.
     async fn invoke(&self, method: &str, payload: Value) -> (u16, Value);
 }
+
+/// A hub, broker or server that events go to, as the page shows it among the module's health.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventReceiver {
+    /// What people call it: `hub`, `nats`.
+    pub name: String,
+    /// Whether there is a connection to it, or the last attempt to deliver succeeded.
+    pub connected: bool,
+    /// Events that it does not have yet.
+    pub waiting: u64,
+    /// Bytes of these events on disk.
+    pub bytes: u64,
+    /// Events that it has acknowledged.
+    pub delivered: u64,
+    /// Events that it never gets.
+    pub dropped: u64,
+}
+
+pub(crate) type Receivers = Arc<dyn Fn() -> Vec<EventReceiver> + Send + Sync>;
 
 /// What somebody with a token may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +71,7 @@ pub struct ConsoleOptions {
     pub(crate) max_viewers: usize,
     pub(crate) recordings: Vec<PathBuf>,
     pub(crate) methods: Option<Arc<dyn MethodInvoker>>,
+    pub(crate) receivers: Receivers,
 }
 
 impl Default for ConsoleOptions {
@@ -82,6 +104,7 @@ impl ConsoleOptions {
             max_viewers: 256,
             recordings: Vec::new(),
             methods: None,
+            receivers: Arc::new(Vec::new),
         }
     }
 
@@ -159,6 +182,16 @@ impl ConsoleOptions {
     #[must_use]
     pub fn with_methods(mut self, methods: impl MethodInvoker) -> Self {
         self.methods = Some(Arc::new(methods));
+        self
+    }
+
+    /// Where events go, asked each time that the page shows the module's health. Default: nowhere.
+    #[must_use]
+    pub fn with_receivers(
+        mut self,
+        receivers: impl Fn() -> Vec<EventReceiver> + Send + Sync + 'static,
+    ) -> Self {
+        self.receivers = Arc::new(receivers);
         self
     }
 }

@@ -1,23 +1,23 @@
 //! The zones and lines of a camera: where they are configured, whether they are right, and how to write them down.
 
 mod replay;
+mod written;
 
 pub(crate) use self::replay::replay;
+pub(crate) use self::written::Written;
 
 use lva_graph_runtime::Module;
 use lva_spatial_analysis::{AnalysisOptions, Operation, OperationError};
-use lva_zones::OutlineKind;
 use serde_json::{Value, json};
 
 use crate::documents::{self, find, text};
 
 /// Which parameter or member of the documents has a camera's zones and lines.
 pub(crate) struct ConfiguredScene {
-    /// As it is configured; `null` where nothing is.
-    pub(crate) scene: Value,
-    /// What the extension reads; empty where nothing is configured.
-    pub(crate) text: String,
-    /// The parameter of the instance that holds it.
+    /// What the extension reads.
+    pub(crate) written: Written,
+    /// The parameter of the instance that the console may write it to; `None`: it is in no parameter, or in a form that would lose
+    /// something.
     pub(crate) parameter: Option<String>,
     /// The node that is configured so.
     node: Option<String>,
@@ -45,10 +45,10 @@ pub(crate) async fn configured(module: &Module, camera: &str) -> Option<Configur
         },
         typed => (typed.to_string(), None),
     };
+    let written = Written::new(written);
     Some(ConfiguredScene {
-        scene: scene_of(&written),
-        text: written,
-        parameter,
+        parameter: parameter.filter(|_| written.is_writable()),
+        written,
         node: Some(node),
     })
 }
@@ -56,8 +56,7 @@ pub(crate) async fn configured(module: &Module, camera: &str) -> Option<Configur
 impl ConfiguredScene {
     fn nothing() -> Self {
         Self {
-            scene: Value::Null,
-            text: String::new(),
+            written: Written::new(String::new()),
             parameter: None,
             node: None,
         }
@@ -66,23 +65,24 @@ impl ConfiguredScene {
     /// As the page has it.
     pub(crate) fn to_json(&self) -> Value {
         let empty = json!({"zones": [], "lines": []});
-        let scene = if self.scene.is_null() { &empty } else { &self.scene };
+        let (scene, text) = (self.written.scene(), self.written.text());
+        let scene = if scene.is_null() { &empty } else { scene };
         json!({
             "scene": scene,
             "writes": self.parameter.as_ref().map(|_| "parameter"),
             "parameter": self.parameter,
             "node": self.node,
             "forms": forms(scene, self.parameter.as_deref()),
-            "findings": match self.text.is_empty() {
+            "findings": match text.is_empty() {
                 true => Vec::new(),
-                false => findings(scene, &self.text),
+                false => findings(scene, text),
             },
         })
     }
 
     /// The present rules; `None` where the documents have none.
     pub(crate) fn operation(&self) -> Option<Operation> {
-        Operation::from_descriptor(&self.text).ok().flatten()
+        Operation::from_descriptor(self.written.text()).ok().flatten()
     }
 }
 
@@ -106,38 +106,6 @@ fn value_of(topology: &Value, instance: &Value, name: &str) -> String {
     of(instance, "value")
         .or_else(|| of(topology, "default"))
         .unwrap_or_default()
-}
-
-/// Zones and lines in the scene's own form; those of another form are drawn from what is read of it.
-fn scene_of(written: &str) -> Value {
-    let parsed: Option<Value> = serde_json::from_str(written).ok();
-    if let Some(scene) = parsed.filter(|scene| scene["zones"].is_array() || scene["lines"].is_array()) {
-        return scene;
-    }
-    let Ok(Some(operation)) = Operation::from_descriptor(written) else {
-        return Value::Null;
-    };
-    let (mut zones, mut lines) = (Vec::new(), Vec::new());
-    for outline in operation.outlines() {
-        let points: Vec<[f64; 2]> = outline.points.iter().map(|point| [point.x, point.y]).collect();
-        match outline.kind {
-            OutlineKind::Zone => zones.push(json!({"name": outline.name, "polygon": points})),
-            OutlineKind::Line => lines.push(json!({
-                "name": outline.name,
-                "start": points.first(),
-                "end": points.last(),
-            })),
-        }
-    }
-    json!({"zones": zones, "lines": lines})
-}
-
-/// A scene with nothing in it leaves the choice to the extension, as the object does that clients send by default.
-pub(crate) fn to_text(scene: &Value) -> String {
-    match is_empty(scene) {
-        true => "{}".to_owned(),
-        false => scene.to_string(),
-    }
 }
 
 fn is_empty(scene: &Value) -> bool {
@@ -268,23 +236,5 @@ mod tests {
             scene
         );
         assert_eq!(parsed("instanceParameter")["name"], "where");
-    }
-
-    #[test]
-    fn the_container_s_form_is_drawn() {
-        let config = json!({"zones": [square("a")]}).to_string();
-        let operation = json!({
-            "operationId": "cognitiveservices.vision.spatialanalysis-personcrossingpolygon",
-            "parameters": {"SPACEANALYTICS_CONFIG": config},
-        });
-        let scene = scene_of(&operation.to_string());
-        assert_eq!(
-            (
-                &scene["zones"][0]["name"],
-                scene["zones"][0]["polygon"][2][0].as_f64()
-            ),
-            (&json!("a"), Some(0.75))
-        );
-        assert_eq!(scene_of("not JSON"), Value::Null);
     }
 }

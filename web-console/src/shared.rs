@@ -11,7 +11,7 @@ use crate::access::Access;
 use crate::cameras::Cameras;
 use crate::events::{self, Events};
 use crate::graphs::Rates;
-use crate::options::{ConsoleOptions, MethodInvoker};
+use crate::options::{ConsoleOptions, MethodInvoker, Receivers};
 use crate::recordings::Recordings;
 
 /// Recordings that are played at the same time.
@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) downloads: Arc<Semaphore>,
     pub(crate) replays: Semaphore,
     methods: Option<Arc<dyn MethodInvoker>>,
+    /// Where events go.
+    pub(crate) receivers: Receivers,
 }
 
 pub(crate) type Shares = State<Arc<Shared>>;
@@ -51,6 +53,7 @@ impl Shared {
             downloads: Arc::new(Semaphore::new(MAX_DOWNLOADS)),
             replays: Semaphore::new(MAX_REPLAYS),
             methods: options.methods,
+            receivers: options.receivers,
             module,
         }
     }

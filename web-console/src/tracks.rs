@@ -11,6 +11,9 @@ const KEPT_90K: u64 = 600 * 90_000;
 /// Boxes of one camera that are remembered, at 40 bytes each; ten people at 15 frames a second for ten minutes are 90,000.
 const MAX_BOXES: usize = 100_000;
 
+/// Classes that are told apart.
+const MAX_CLASSES: usize = 256;
+
 /// Points of a way, and how far back it goes.
 const WAY_POINTS: usize = 60;
 const WAY_90K: u64 = 10 * 90_000;
@@ -21,6 +24,8 @@ pub(crate) struct Sighting {
     pub(crate) track: u64,
     pub(crate) bbox: BoundingBox,
     pub(crate) found_after_90k: u64,
+    /// Place of its class in [`TrackedFrames::classes`].
+    pub(crate) class: u16,
     /// The middle of the lower edge in the camera's picture.
     foot: [f32; 2],
 }
@@ -37,6 +42,8 @@ pub(crate) struct TrackedFrame {
 pub(crate) struct TrackedFrames {
     /// Width by height of what the rules look at.
     pub(crate) aspect: f64,
+    /// The names of classes.
+    pub(crate) classes: Vec<String>,
     pub(crate) frames: Vec<TrackedFrame>,
 }
 
@@ -55,6 +62,7 @@ pub(crate) struct Tracks {
     boxes: usize,
     /// Width by height of what the rules look at.
     aspect: Option<f64>,
+    classes: Vec<String>,
 }
 
 /// The note of an entity.
@@ -118,12 +126,27 @@ impl Tracks {
             (self.boxes, self.aspect) = (0, Some(note.aspect));
         }
         let shown = BoundingBox::from(&entity.bbox);
+        let class = self.class(&entity.tag.value)?;
         Some(Sighting {
             track: note.number,
             bbox: BoundingBox::new(left, top, width, height),
             found_after_90k: note.found_after_90k,
+            class,
             foot: [shown.left + shown.width / 2.0, shown.top + shown.height],
         })
+    }
+
+    /// The place of a class; `None` where there are too many.
+    fn class(&mut self, name: &str) -> Option<u16> {
+        let known = self.classes.iter().position(|known| known == name);
+        let place = known.unwrap_or(self.classes.len());
+        if place == MAX_CLASSES {
+            return None;
+        }
+        if known.is_none() {
+            self.classes.push(name.to_owned());
+        }
+        u16::try_from(place).ok()
     }
 
     /// All of it, to look at without a lock; `None` without people.
@@ -131,6 +154,7 @@ impl Tracks {
         let aspect = self.aspect.filter(|_| !self.frames.is_empty())?;
         Some(TrackedFrames {
             aspect,
+            classes: self.classes.clone(),
             frames: self.frames.iter().cloned().collect(),
         })
     }

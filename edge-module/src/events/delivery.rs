@@ -91,6 +91,11 @@ impl DeliveryStats {
         self.outbox.stats()
     }
 
+    /// Whether the last attempt failed.
+    pub(crate) fn fails(&self) -> bool {
+        *self.counts.fails.borrow()
+    }
+
     /// Attempts that failed and are made again.
     pub(crate) fn failures(&self) -> u64 {
         self.counts.failures.load(Relaxed)

@@ -7,10 +7,13 @@ use axum::response::{Redirect, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use http::StatusCode;
+use lva_hub::{ConnectionState, OutboxStats};
 use lva_server_transport::Connection;
-use lva_web_console::MethodInvoker;
+use lva_web_console::{EventReceiver, MethodInvoker};
 use serde_json::Value;
 
+use crate::events::DeliveryStats;
+use crate::hub_stats::HubStats;
 use crate::methods::{ANSWER_LIMIT, Methods};
 
 /// Methods called on the page are saved as those from a hub are.
@@ -19,6 +22,34 @@ impl MethodInvoker for Methods {
     async fn invoke(&self, method: &str, payload: Value) -> (u16, Value) {
         let answer = Self::invoke(self, method, payload, ANSWER_LIMIT).await;
         (answer.status, answer.payload)
+    }
+}
+
+/// Where events go, for the page's health.
+pub(crate) fn receivers(
+    hub: Option<HubStats>,
+    deliveries: Vec<DeliveryStats>,
+) -> impl Fn() -> Vec<EventReceiver> + Send + Sync + 'static {
+    move || {
+        let of_hub = hub.iter().map(|hub| {
+            let connected = *hub.client.state().borrow() == ConnectionState::Connected;
+            receiver("hub", connected, &hub.client.outbox_stats())
+        });
+        let others = deliveries
+            .iter()
+            .map(|delivery| receiver(delivery.sink, !delivery.fails(), &delivery.outbox()));
+        of_hub.chain(others).collect()
+    }
+}
+
+fn receiver(name: &str, connected: bool, outbox: &OutboxStats) -> EventReceiver {
+    EventReceiver {
+        name: name.to_owned(),
+        connected,
+        waiting: outbox.waiting,
+        bytes: outbox.bytes,
+        delivered: outbox.delivered,
+        dropped: outbox.dropped_total(),
     }
 }
 

@@ -69,8 +69,8 @@ pub(super) async fn save(
         Ok(present) => present,
         Err(refusal) => return refusal,
     };
-    let Some(parameter) = present.parameter else {
-        let message = "the documents of this camera have no parameter for its zones: copy the JSON to where they are configured";
+    let Some(parameter) = &present.parameter else {
+        let message = "this camera has no parameter for its zones, or one with settings that would be lost: copy the JSON to where they are configured";
         return answer::error(StatusCode::CONFLICT, "NotWritable", message);
     };
     let findings = scene::check(&scene);
@@ -79,7 +79,7 @@ pub(super) async fn save(
         let body = json!({"error": error, "findings": findings});
         return (StatusCode::BAD_REQUEST, Json(body)).into_response();
     }
-    match write(&shared, &id, &parameter, &scene::to_text(&scene)).await {
+    match write(&shared, &id, parameter, &present.written.with(&scene)).await {
         Ok(()) => Json(json!({"saved": true, "findings": findings})).into_response(),
         Err((status, payload)) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -93,10 +93,8 @@ type Failed = (u16, Value);
 
 async fn write(shared: &Shared, id: &str, parameter: &str, value: &str) -> Result<(), Failed> {
     let Some(mut instance) = documents::named(&shared.module, "GraphInstanceList", id).await else {
-        return Err((
-            404,
-            json!({"error": {"code": "NoCamera", "message": "the instance is gone"}}),
-        ));
+        let error = json!({"code": "NoCamera", "message": "the instance is gone"});
+        return Err((404, json!({"error": error})));
     };
     set_parameter(&mut instance, parameter, value);
     if let Some(members) = instance.as_object_mut() {
@@ -166,8 +164,8 @@ pub(super) async fn what_if(
     let replayed = {
         let (frames, present) = (Arc::clone(&frames), present.operation());
         tokio::task::spawn_blocking(move || {
-            let after = scene::replay(&edited, frames.aspect, &frames.frames)?;
-            let before = present.map(|present| scene::replay(&present, frames.aspect, &frames.frames));
+            let after = scene::replay(&edited, &frames)?;
+            let before = present.map(|present| scene::replay(&present, &frames));
             Ok::<_, lva_spatial_analysis::OperationError>((before.transpose()?, after))
         })
         .await
