@@ -6,7 +6,7 @@ SLICE ?= 1/1
 # Of each fuzz target: make fuzz MINUTES=10
 MINUTES ?= 1
 
-.PHONY: help demo demo-module fuzz onnxruntime test test-topologies test-cycles packages lint format doc readme snippets crates bench sbom
+.PHONY: help demo demo-module fuzz onnxruntime test test-topologies test-cycles packages lint format doc readme snippets crates bench sbom image tutorial-containers deb
 
 help: ## show this help
 	@echo 'Live Video Analytics in Rust'
@@ -74,3 +74,12 @@ bench: packages ## receiving, and the picture path, beside ffmpeg, GStreamer and
 
 sbom: ## the crates that lva-edge is built of, with versions and licences, as CycloneDX in target/sbom; with cargo-cyclonedx
 	@scripts/sbom.sh
+
+image: packages ## the container image of lva-edge, from this machine's Debian packages; needs root, and buildah, podman or docker
+	@scripts/image.sh
+
+tutorial-containers: ## the spatial-analysis tutorial from its own deployment manifest, as containers; after make image, with podman
+	@scripts/tutorial-containers.py
+
+deb: packages ## the Debian package of lva-edge, with its unit, in target/debian; with cargo-deb
+	@scripts/deb.sh

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
+use lva_examples::engines::{Engine, convert};
 use lva_graph_model::deployment::{
     DeploymentTemplate, EnvironmentFile, ManifestOptions, ModuleFile, manifest_file_name,
 };
@@ -24,10 +25,19 @@ use lva_media_types::clean_text;
 /// missing module. With errors, nothing is written and the exit status is 1.
 ///
 /// The manifest contains the keys and passwords of the --env file: only its owner can read OUT.
+///
+/// With --to, the modules of the manifest become files of another engine, in the directory OUT. In edgeHub's place stands mosquitto;
+/// what has no counterpart is told on standard error, with what to do about it:
+///
+///   kubernetes   one Deployment with a pod of all modules; kubectl apply -k DIR
+///   compose      docker compose -f DIR/compose.yaml up
+///   quadlet      units of podman, for /etc/containers/systemd
+///   systemd      units that run lva-edge itself, without containers
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   deployment-manifest --env .env --platform amd64 deployment.template.json -o config/
-  deployment-manifest --env street.env deployment.street.template.json > deployment.street.amd64.json")]
+  deployment-manifest --env street.env deployment.street.template.json > deployment.street.amd64.json
+  deployment-manifest --env .env deployment.template.json --to kubernetes -o cluster/")]
 struct Args {
     /// Values of variables: lines of NAME="value". Default: `.env` next to the template, if it exists.
     #[arg(long, value_name = "FILE")]
@@ -36,6 +46,10 @@ struct Args {
     /// Platform of the images, as module files name it: amd64, arm64v8, arm32v7.
     #[arg(long, default_value = "amd64")]
     platform: String,
+
+    /// Write files of another engine instead of the manifest, into the directory OUT.
+    #[arg(long, value_enum, value_name = "ENGINE", requires = "output")]
+    to: Option<Engine>,
 
     /// Output: a file, or a directory, where the file is named after the template. Default: standard output.
     #[arg(short, long, value_name = "OUT")]
@@ -74,10 +88,21 @@ fn main() -> anyhow::Result<ExitCode> {
     if errors {
         return Ok(ExitCode::FAILURE);
     }
+    if let (Some(engine), Some(directory)) = (args.to, &args.output) {
+        let converted = convert(&generated.manifest, engine);
+        for (module, note) in &converted.notes {
+            eprintln!("{}: {}", clean_text(module, 100), clean_text(note, 1000));
+        }
+        for file in &converted.files {
+            write(&directory.join(&file.path), &file.content, file.is_secret)?;
+        }
+        eprintln!("{} files in {}", converted.files.len(), directory.display());
+        return Ok(ExitCode::SUCCESS);
+    }
     let text = generated.manifest.to_json() + "\n";
     match &args.output {
         None => std::io::stdout().lock().write_all(text.as_bytes())?,
-        Some(out) => write(&output_path(out, &args)?, &text)?,
+        Some(out) => write(&output_path(out, &args)?, &text, true)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -118,11 +143,15 @@ fn output_path(out: &Path, args: &Args) -> anyhow::Result<PathBuf> {
     }
 }
 
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+fn write(path: &Path, text: &str, is_secret: bool) -> anyhow::Result<()> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)
+            .with_context(|| format!("cannot create {}", directory.display()))?;
+    }
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, if is_secret { 0o600 } else { 0o644 });
     let mut file = options
         .open(path)
         .with_context(|| format!("cannot write {}", path.display()))?;

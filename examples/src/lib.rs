@@ -9,6 +9,7 @@ pub mod cpu_time;
 pub mod demo;
 mod detect_one;
 pub mod draw;
+pub mod engines;
 pub mod evaluation;
 pub mod frames;
 mod load_detector;

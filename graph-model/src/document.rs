@@ -12,7 +12,7 @@ pub const MAX_DOCUMENT_BYTES: usize = 4 << 20;
 #[non_exhaustive]
 pub enum DocumentError {
     /// Not JSON.
-    #[error("invalid JSON: {cause}: fix the syntax there")]
+    #[error("not JSON: {cause}: fix the syntax there")]
     NotJson {
         /// Line, from 1.
         line: usize,
@@ -22,7 +22,7 @@ pub enum DocumentError {
         cause: serde_json::Error,
     },
     /// Not JSON, but another format, by how it begins.
-    #[error("invalid JSON: this is {found}: {remedy}")]
+    #[error("not JSON: this is {found}: {remedy}")]
     OtherFormat {
         /// What it is, with its article.
         found: &'static str,
@@ -30,7 +30,7 @@ pub enum DocumentError {
         remedy: &'static str,
     },
     /// Not JSON, because of something that JSON does not have.
-    #[error("invalid JSON: {found} at line {line}, column {column}: {remedy}")]
+    #[error("not JSON: {found} at line {line}, column {column}: {remedy}")]
     NotInJson {
         /// Line, from 1.
         line: usize,
@@ -43,7 +43,7 @@ pub enum DocumentError {
     },
     /// Not JSON, because of a quote that a word processor made.
     #[error(
-        "invalid JSON: typographic quote ({found}) at line {line}, column {column}: write a straight quote (\")"
+        "not JSON: typographic quote ({found}) at line {line}, column {column}: write a straight quote (\")"
     )]
     TypographicQuote {
         /// Line, from 1.

@@ -6,7 +6,7 @@
 //! let error = json::parse::<serde_json::Value>(b"{\n  \"zones\": [] // the door\n}").unwrap_err();
 //! assert_eq!(
 //!     error.to_string(),
-//!     "invalid JSON: a comment at line 2, column 15: JSON has none: remove it"
+//!     "not JSON: a comment at line 2, column 15: JSON has none: remove it"
 //! );
 //! assert_eq!(json::nearest("treshold", ["focus", "threshold"]), Some("threshold"));
 //! ```

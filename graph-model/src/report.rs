@@ -278,7 +278,7 @@ mod tests {
         let text = report("{\n \"a\": }", None).to_text(false);
         assert_eq!(
             text,
-            "a.json:2:7: error NotJson: invalid JSON: expected value at line 2 column 7: fix the syntax there\n"
+            "a.json:2:7: error NotJson: not JSON: expected value at line 2 column 7: fix the syntax there\n"
         );
         let cloud = report("{\"name\": \"c\", \"kind\": \"live\"}", None);
         assert_eq!(cloud.to_json()["errors"][0]["code"], "CloudTopology");

@@ -32,7 +32,13 @@ pub struct AnalysisArgs {
     #[arg(long, default_value = "127.0.0.1", value_name = "IP")]
     pub bind: IpAddr,
     /// Operations of streams that send none. Default: one zone over the whole frame.
-    #[arg(long, visible_alias = "scene", value_name = "FILE")]
+    #[arg(
+        long,
+        visible_alias = "scene",
+        value_name = "FILE",
+        env = "LVA_OPERATIONS",
+        hide_env_values = true
+    )]
     pub config: Option<PathBuf>,
     /// Size of the camera's picture, if graphs pad it: zones refer to the picture without the bars.
     #[arg(long, value_parser = parse_size, value_name = "WIDTHxHEIGHT")]

@@ -108,6 +108,6 @@ mod tests {
             graph["enabled"] = json!(false);
         }
         assert!(error(&json!({"graphs": all}).to_string()).contains("enabled"));
-        assert!(error("{").contains("invalid JSON"));
+        assert!(error("{").contains("not JSON"));
     }
 }

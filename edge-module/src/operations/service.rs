@@ -26,6 +26,13 @@ const TOKEN_SECONDS: u64 = 3600;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceUrl(Origin);
 
+impl ServiceUrl {
+    /// Scheme, host and port.
+    pub fn origin(&self) -> &Origin {
+        &self.0
+    }
+}
+
 /// An address that is not of this form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(

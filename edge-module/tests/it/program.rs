@@ -26,6 +26,26 @@ async fn after_kill_9_everything_that_ran_runs_and_sigterm_ends_cleanly() {
     assert_eq!(program.wait(), Some(0));
 }
 
+#[test]
+fn the_exit_code_of_health_tells_whether_the_module_is_well() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut program = Program::start(directory.path());
+    let url = format!("http://{}", program.address);
+    let health = |more: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.args(["health", &url, "--timeout", "60"]).args(more);
+        command.output().unwrap()
+    };
+    assert!(health(&[]).status.success());
+    assert!(health(&["--ready"]).status.success());
+    program.signal(Signal::TERM);
+    program.wait();
+    let gone = health(&[]);
+    let text = String::from_utf8_lossy(&gone.stderr);
+    assert_eq!(gone.status.code(), Some(1), "{text}");
+    assert!(text.contains("/healthz"), "{text}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_hangs_does_not_keep_the_program_from_ending() {
     let directory = tempfile::tempdir().unwrap();

@@ -3,6 +3,7 @@
 
 mod committed_clip;
 mod embedded_model;
+mod engines;
 mod mot;
 mod programs;
 mod replay;

@@ -155,7 +155,7 @@ fn cases_that_cannot_be_played_are_answered_with_name_and_reason() {
         assert!(error.contains(reason), "{error}");
         assert_eq!(reported.as_object().map(serde_json::Map::len), Some(2));
     }
-    assert!(replay_case("{").contains("invalid JSON: EOF"));
+    assert!(replay_case("{").contains("not JSON: EOF"));
     assert!(replay_case("name: x").contains("this is YAML"));
     let backwards_from_below = json!({"scene": scene(), "frames": [{"t_ms": -500, "people": [[1, 0.35, 0.2, 0.1, 0.4]]}, {"t_ms": 0, "people": [[1, 0.55, 0.2, 0.1, 0.4]]}]});
     let reported = play(&backwards_from_below);

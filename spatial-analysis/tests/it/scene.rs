@@ -238,7 +238,7 @@ fn mistakes_name_the_zone_the_member_and_the_remedy() {
         ),
         (
             json!("{"),
-            "configuration: invalid JSON: EOF while parsing an object at line 1 column 1: fix the syntax there",
+            "configuration: not JSON: EOF while parsing an object at line 1 column 1: fix the syntax there",
         ),
     ] {
         assert_eq!(refused(config), message);

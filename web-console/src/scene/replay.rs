@@ -30,7 +30,7 @@ pub(crate) fn replay(
     let mut engine = Engine::new(operation.scene_by_class(options)?);
     let mut reporter = Reporter::new(EventProfile::default(), IdSource::new(1));
     if let Some(classes) = operation.classes() {
-        reporter = reporter.with_class_names(classes.to_vec());
+        reporter = reporter.with_class_names(classes.into());
     }
     let classes = followed(operation, &tracked.classes);
     let observation = |person: &Sighting| {
@@ -69,12 +69,12 @@ fn followed(operation: &Operation, classes: &[String]) -> Vec<Option<u16>> {
 #[cfg(test)]
 mod tests {
     use lva_inference::{DetectError, Detection, Detector, DetectorInfo, Frame, ImageView, PixelFormat};
-    use lva_inference_schema::InferenceKind;
     use lva_media_types::BoundingBox;
     use lva_spatial_analysis::{Entities, SpatialAnalysis};
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::events::imagined;
     use crate::tracks::Tracks;
 
     /// Four walk to and fro: people and cars of different speed and height.
@@ -130,18 +130,14 @@ mod tests {
         (events, tracks.copied().unwrap())
     }
 
-    /// Time, kind, place and class of the events, whose ids are random.
+    /// Time, kind, place and class of the events as the page lists them.
     fn listed(timestamp_90k: u64, found: &[Inference]) -> Vec<Value> {
-        let events = found
-            .iter()
-            .filter(|inference| inference.kind() == InferenceKind::Event);
-        events
-            .map(|event| {
-                let mut event = serde_json::to_value(event).unwrap()["event"].take();
-                event["properties"].as_object_mut().unwrap().remove("trackingId");
-                json!([timestamp_90k, event])
-            })
-            .collect()
+        let events = imagined("door", &[(timestamp_90k, found.to_vec())]);
+        let shown = |event: &Value| {
+            let members = ["timestamp90k", "kind", "status", "zone", "line", "label"];
+            Value::from_iter(members.map(|name| event[name].clone()))
+        };
+        events.iter().map(shown).collect()
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "demo")]
 mod demo;
+mod generate;
+mod health;
 #[cfg(any(feature = "simulator", feature = "spatial-analysis"))]
 mod log_args;
 mod module;
@@ -49,6 +51,13 @@ enum Command {
     #[cfg(feature = "simulator")]
     Simulator(Box<simulator::Args>),
     Operations(Box<operations::Args>),
+    Health(Box<health::Args>),
+    /// Write manual pages and completions of shells into a directory, for packages.
+    #[command(hide = true)]
+    Generate {
+        /// The directory.
+        directory: std::path::PathBuf,
+    },
 }
 
 #[allow(clippy::print_stderr)] // a program
@@ -76,5 +85,7 @@ async fn run(command: Command) -> ExitCode {
         #[cfg(feature = "simulator")]
         Command::Simulator(args) => simulator::run(*args).await,
         Command::Operations(args) => operations::run(*args).await,
+        Command::Health(args) => health::run(*args).await,
+        Command::Generate { directory } => generate::run(&directory),
     }
 }

@@ -35,7 +35,7 @@ use crate::{CANNOT_START, set};
 /// which events are delivered whenever the server is back.
 ///
 /// Without a configuration file, everything is on loopback, and state and recordings are below the current directory.
-/// Flags win over the file.
+/// Flags win over variables of the environment (LVA_…, for containers), and these over the file.
 ///
 /// Exit codes: 0 after SIGTERM or Ctrl-C; 1 when clips or the last events were not complete in stop-seconds, or a fault of the
 /// program ended its connection to the hub; 2 when the module cannot start; 130 after a second signal.
@@ -48,19 +48,19 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["config", "data"])]
     demo: bool,
     /// Configuration file; see --print-config.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "LVA_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
     /// Print the configuration with all keys explained, and end.
     #[arg(long)]
     print_config: bool,
     /// Name of the module.
-    #[arg(long)]
+    #[arg(long, env = "LVA_NAME", hide_env_values = true)]
     name: Option<String>,
     /// Directory for the state, the API token and the outbox.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = "LVA_DATA", hide_env_values = true)]
     data: Option<PathBuf>,
     /// Directory for clips and recordings.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = "LVA_RECORDINGS", hide_env_values = true)]
     recordings: Option<PathBuf>,
     /// Let file sinks with an absolute baseDirectoryPath in this directory write there, not below --recordings. Repeatable.
     #[arg(long, value_name = "DIR")]
@@ -69,19 +69,24 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHEN")]
     basic_authentication: Option<String>,
     /// Address of the methods, IP:PORT; "" for none.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", env = "LVA_HTTP", hide_env_values = true)]
     http: Option<String>,
     /// Address of the metrics, IP:PORT; "" for none.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", env = "LVA_METRICS", hide_env_values = true)]
     metrics: Option<String>,
     /// Plain MQTT broker, mqtt://HOST:PORT or mqtts://HOST:PORT; "" for none.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "LVA_BROKER", hide_env_values = true)]
     broker: Option<String>,
     /// User at the broker.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", env = "LVA_BROKER_USER", hide_env_values = true)]
     broker_user: Option<String>,
     /// File with the user's password at the broker.
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "LVA_BROKER_PASSWORD_FILE",
+        hide_env_values = true
+    )]
     broker_password_file: Option<PathBuf>,
     /// Life of access tokens for the hub.
     #[arg(long, value_name = "SECONDS")]

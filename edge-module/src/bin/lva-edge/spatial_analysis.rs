@@ -78,23 +78,23 @@ pub(crate) struct Args {
 struct HubArgs {
     /// Configuration file as `lva-edge module --print-config` explains it, of which name and data of the section module and
     /// the sections hub and metrics count. Flags win over it.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "LVA_CONFIG", hide_env_values = true)]
     hub_config: Option<PathBuf>,
     /// Name of the module at a plain broker. Default: spatialAnalysis.
-    #[arg(long)]
+    #[arg(long, env = "LVA_NAME", hide_env_values = true)]
     name: Option<String>,
     /// Directory for the outbox and the last twin, used with a hub only. Default: lva-analysis-data.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = "LVA_DATA", hide_env_values = true)]
     data: Option<PathBuf>,
     /// Plain MQTT broker, mqtt://HOST:PORT or mqtts://HOST:PORT; "" for none.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "LVA_BROKER", hide_env_values = true)]
     broker: Option<String>,
     /// Life of access tokens for the hub.
     #[arg(long, value_name = "SECONDS")]
     token_life: Option<u64>,
     /// Address of the metrics, IP:PORT; port 0 selects a free one, which is logged. Default: none, since `lva-edge module` beside it
     /// has the usual one.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", env = "LVA_METRICS", hide_env_values = true)]
     metrics: Option<String>,
 }
 
