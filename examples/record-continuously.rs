@@ -9,6 +9,7 @@ use lva_examples::play::{camera, play};
 use lva_examples::topology_run::INSTANCE;
 use lva_graph_runtime::{MessageSink, Module, RuntimeOptions};
 use lva_inference_schema::{ProductFamily, default_topic};
+use lva_media_types::BasicAuthentication;
 
 /// Record everything that a camera sends, pictures and audio, in segments of a minute.
 ///
@@ -27,6 +28,9 @@ struct Args {
     /// Directory for recordings.
     #[arg(long, default_value = "recordings")]
     recordings: PathBuf,
+    /// When a camera that offers Basic alone gets the password as it is: allowed, over-tls or never.
+    #[arg(long, value_name = "WHEN", default_value_t)]
+    basic_authentication: BasicAuthentication,
     /// Stop after this many seconds. Default: on Ctrl-C.
     #[arg(long)]
     seconds: Option<f64>,
@@ -39,7 +43,8 @@ async fn main() -> anyhow::Result<()> {
     let witness = Witness::default();
     let printer = Printer::new(default_topic(ProductFamily::Lva), true, None)?;
     let sinks: Vec<Box<dyn MessageSink>> = vec![Box::new(printer), Box::new(witness.clone())];
-    let module = Module::new(RuntimeOptions::new(&args.recordings), sinks);
+    let options = RuntimeOptions::new(&args.recordings).with_basic_authentication(args.basic_authentication);
+    let module = Module::new(options, sinks);
     let topology = serde_json::from_str(include_str!("documents/record-continuously.json"))?;
     let camera = camera(args.camera.as_deref()).await?;
     play(&module, topology, camera, args.seconds).await?;

@@ -19,6 +19,7 @@ use lva_examples::{ModelArgs, load_detector};
 use lva_graph_model::{Family, Topology};
 use lva_graph_runtime::{HubMessage, InstanceStats, MessageSink, Module, RuntimeOptions};
 use lva_inference_schema::{ProductFamily, default_topic};
+use lva_media_types::BasicAuthentication;
 use lva_spatial_analysis::{Detectors, Operation};
 
 /// Time between progress reports on standard error.
@@ -80,6 +81,9 @@ struct Args {
     /// as its value asks for that too.
     #[arg(long)]
     absolute_directories: bool,
+    /// When a camera that offers Basic alone gets the password as it is: allowed, over-tls or never.
+    #[arg(long, value_name = "WHEN", default_value_t)]
+    basic_authentication: BasicAuthentication,
     /// Simulate a camera, extensions and hub messages.
     #[arg(long)]
     simulate: bool,
@@ -192,7 +196,8 @@ async fn play(
         Box::new(listener.clone()),
     ];
     let absolute = args.absolute_directories || values.values().any(|value| value.starts_with('/'));
-    let mut options = RuntimeOptions::new(&args.recordings);
+    let mut options =
+        RuntimeOptions::new(&args.recordings).with_basic_authentication(args.basic_authentication);
     if absolute {
         options = options.with_recordings_also_under("/");
     }

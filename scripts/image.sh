@@ -27,7 +27,7 @@ fi
 scripts/image/ffmpeg.sh "$context/ffmpeg"
 
 rm -rf "$root"
-mkdir -p "$root"/{usr/bin,usr/lib,etc/ssl/certs,usr/share/doc/lva-edge,var/lib/lva,tmp,run}
+mkdir -p "$context/state" "$root"/{usr/bin,usr/lib,etc/ssl/certs,usr/share/doc/lva-edge,tmp,run}
 strip --strip-all -o "$root/usr/bin/lva-edge" "$program"
 
 # The program's libraries, FFmpeg's from the build above. Where the loader finds them is in its own path, /etc/ld.so.cache is none.
@@ -40,7 +40,7 @@ LD_LIBRARY_PATH=$libraries ldd "$root/usr/bin/lva-edge" | while read -r soname a
 done
 # Loaded by name, not by the linker: names of hosts.
 for library in libnss_dns.so.2 libnss_files.so.2 libresolv.so.2; do
-    path=$(ldconfig -p | awk -v name="$library" '$1 == name { print $NF; exit }')
+    path=$(ldconfig -p | awk -v name="$library" '$1 == name && !found++ { print $NF }')
     [ -z "$path" ] || cp --dereference "$path" "$root/usr/lib/$library"
 done
 mkdir -p "$root/lib"
@@ -56,9 +56,6 @@ The C library is Debian's (LGPL 2.1 or later).
 TEXT
 chmod -R u=rwX,go=rX "$root"
 chmod 1777 "$root/tmp"
-chown -R 0:0 "$root" 2>/dev/null || true
-chown 10001:10001 "$root/var/lib/lva" 2>/dev/null ||
-    { echo "image: not root: /var/lib/lva cannot be given to the image's user" >&2; exit 1; }
 # The same files give the same image.
 stamp=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 find "$root" -exec touch --no-dereference --date="@$stamp" {} +

@@ -185,7 +185,7 @@ def main():
         configure(directory)
         podman("network", "rm", "--force", NETWORK, check=False)
         made = podman("network", "create", NETWORK, check=False)
-        if made.returncode != 0 or podman("run", "--rm", "--network", NETWORK, args.image, "--version", check=False).returncode != 0:
+        if made.returncode != 0 or podman("run", "--rm", "--no-healthcheck", "--network", NETWORK, args.image, "--version", check=False).returncode != 0:
             skip(f"podman cannot run {args.image} on a network: {made.stderr or 'run `make image` first; podman run says why'}")
         run(args, samples, directory)
 
@@ -197,7 +197,7 @@ def run(args, samples, directory):
     size = int(podman("image", "inspect", args.image, "--format", "{{.Size}}").stdout) / 1e6
     print(f"image {args.image}: {size:.1f} MB; modules: {', '.join(modules)}; the broker is {gateway}")
     # A container holds the network's bridge until the broker listens there.
-    podman("run", "--detach", "--name", "lva-tutorial-hold", "--network", NETWORK, args.image, "simulator", "/tmp")
+    podman("run", "--detach", "--no-healthcheck", "--name", "lva-tutorial-hold", "--network", NETWORK, args.image, "simulator", "/tmp")
     broker = Broker(directory, gateway)
     started = time.time()
     try:
@@ -205,7 +205,7 @@ def run(args, samples, directory):
             broker.give_twin(name, content)
             arguments = run_arguments(name, module)
             arguments += ["--add-host", f"edgeHub:{gateway}", "--env", "LVA_BROKER=mqtt://edgeHub:1883"]
-            podman("run", "--detach", *arguments, module["settings"]["image"])
+            podman("run", "--detach", "--no-healthcheck", *arguments, module["settings"]["image"])
         volume = json.loads(podman("volume", "inspect", "lvaspatialanalysislocal").stdout)[0]["Mountpoint"]
         clip = ["ffmpeg", "-v", "error", "-y", "-i", ROOT / "examples/media/plaza.mp4", "-c", "copy", f"{volume}/bulldozer.mkv"]
         subprocess.run(clip, check=True)

@@ -34,7 +34,7 @@ apt=(apt-get -qq -o "Dir::Etc::sourcelist=$out/apt/sources.list" -o "Dir::Etc::s
 mkdir -p "$out/apt/lists/partial"
 "${apt[@]}" update >&2
 "${apt[@]}" source --download-only "ffmpeg=$version" >&2 2>/dev/null || "${apt[@]}" source --download-only ffmpeg >&2
-tar --strip-components=1 -xf ffmpeg_*.orig.tar.*
+tar --strip-components=1 -xf ffmpeg_*.orig.tar.xz
 
 ./configure --quiet --prefix="$out" --libdir="$out/lib" --enable-shared --disable-static --disable-autodetect \
     --disable-everything --disable-network --disable-programs --disable-doc --disable-debug --disable-avdevice --disable-avfilter \

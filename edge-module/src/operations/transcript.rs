@@ -2,7 +2,11 @@
 
 use std::io::{self, Write};
 
+use lva_media_types::clean_text;
 use serde_json::{Map, Value};
+
+/// Letters of a message that are printed.
+const MAX_MESSAGE: usize = 10_000;
 
 /// Printed in place of a secret.
 const HIDDEN: &str = "(hidden)";
@@ -26,7 +30,7 @@ impl<W: Write> Transcript<W> {
     }
 
     pub(super) fn message(&mut self, message: &str) -> io::Result<()> {
-        writeln!(self.out, "{message}")?;
+        writeln!(self.out, "{}", clean_text(message, MAX_MESSAGE))?;
         self.out.flush()
     }
 
@@ -36,7 +40,7 @@ impl<W: Write> Transcript<W> {
             "-".repeat(23),
             "-".repeat(50)
         ))?;
-        writeln!(self.out, "{:#}", without_secrets(payload))?;
+        writeln!(self.out, "{}", printable(&without_secrets(payload)))?;
         self.out.flush()
     }
 
@@ -47,7 +51,7 @@ impl<W: Write> Transcript<W> {
             true => self.line(&format!("\u{1b}[31m{text}\u{1b}[0m"))?,
             false => self.line(&text)?,
         }
-        writeln!(self.out, "{payload:#}")?;
+        writeln!(self.out, "{}", printable(payload))?;
         self.out.flush()
     }
 
@@ -55,6 +59,20 @@ impl<W: Write> Transcript<W> {
     fn line(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.out, "\n{text}\n")
     }
+}
+
+/// JSON for a terminal: characters that would control it are escaped, as JSON has it. Strings mean the same.
+fn printable(value: &Value) -> String {
+    let mut text = String::new();
+    for letter in format!("{value:#}").chars() {
+        let is_mark =
+            matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        match letter != '\n' && letter.is_control() || is_mark {
+            true => text.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            false => text.push(letter),
+        }
+    }
+    text
 }
 
 /// A payload as it may be shown: without passwords and keys, and without values of parameters that are called so.
@@ -111,6 +129,20 @@ mod tests {
         let mut console = Transcript::new(Vec::new(), colours);
         print(&mut console).unwrap();
         String::from_utf8(console.out).unwrap()
+    }
+
+    #[test]
+    fn foreign_text_does_not_control_the_terminal_and_means_the_same() {
+        let payload = json!({"name": "a\u{9b}31m\u{202e}b\u{1b}[2J ä"});
+        let text = printed(|c| c.response("Get", 200, &payload), false);
+        assert!(
+            !text.contains(['\u{9b}', '\u{202e}', '\u{1b}']) && text.contains('ä'),
+            "{text:?}"
+        );
+        let json = text.split_once('{').map(|(_, rest)| format!("{{{rest}")).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), payload);
+        let message = printed(|c| c.message("go\u{9b}2J"), false);
+        assert!(!message.contains('\u{9b}'), "{message:?}");
     }
 
     #[test]

@@ -30,7 +30,7 @@ const BLOCKED_LIMIT: Duration = Duration::from_secs(1);
 ///
 /// To see all of it work: lva-edge module --demo
 #[derive(Parser)]
-#[command(version, propagate_version = true)]
+#[command(name = "lva-edge", version, propagate_version = true)]
 struct Args {
     #[command(subcommand)]
     command: Command,
