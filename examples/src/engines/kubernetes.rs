@@ -103,6 +103,11 @@ fn yaml(object: &impl Serialize) -> String {
         .unwrap_or_default()
 }
 
+/// Lists without anything are left out.
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
+}
+
 fn quantity(bytes: u64) -> Quantity {
     Quantity(bytes.to_string())
 }
@@ -199,15 +204,15 @@ fn container(module: &Module, volumes: &mut BTreeMap<String, Volume>, out: &mut 
     let mut container = Container {
         image: Some(module.image.clone()),
         args: (!module.arguments.is_empty()).then(|| module.arguments.clone()),
-        env: Some(environment(module)),
+        env: some(environment(module)),
         env_from: secrets(module, &name, out),
-        ports: Some(ports(module)),
+        ports: some(ports(module)),
         resources: resources(module),
         security_context: module.is_privileged.then(|| SecurityContext {
             privileged: Some(true),
             ..SecurityContext::default()
         }),
-        volume_mounts: Some(mounts),
+        volume_mounts: some(mounts),
         name,
         ..Container::default()
     };
@@ -292,6 +297,8 @@ fn twin(module: &Module, key: &str, text: String, out: &mut EngineFiles) -> Volu
         out.files.push(EngineFile::secret(path, yaml(&secret)));
         let source = SecretVolumeSource {
             secret_name: Some(key.to_owned()),
+            // podman 4.3 expects it to be written.
+            optional: Some(false),
             items,
             ..SecretVolumeSource::default()
         };
