@@ -6,5 +6,7 @@ command -v cargo-deb >/dev/null ||
     { echo "deb: cargo-deb is missing; install it with: cargo install --locked cargo-deb" >&2; exit 1; }
 cargo build --release --bin lva-edge
 rm -rf target/deb
-"${CARGO_TARGET_DIR:-target}/release/lva-edge" generate target/deb
+program=${CARGO_TARGET_DIR:-target}/release/lva-edge
+"$program" generate target/deb
+strip --strip-all -o target/deb/lva-edge "$program"
 cargo deb --quiet --package lva-edge-module --no-build

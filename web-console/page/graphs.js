@@ -35,7 +35,7 @@ function diagram(name, {nodes, edges}) {
 		}),
 		nodes.map(({name, type, state, lastError}) => {
 			const [x, y] = at[name];
-			return s(`g${look(state)}`, s("rect", {x, y, width: W, height: H, rx: 8}), text(x + W / 2, y + 23, short(name, 24), ".name"), text(x + W / 2, y + 41, short(state ?? type, 26)), s("title", lastError ?? type));
+			return s(`g${look(state)}`, s("rect", {x, y, width: W, height: H, rx: 8}), text(x + W / 2, y + 23, short(name, 24), ".name"), text(x + W / 2, y + 41, short(state ?? type, 24)), s("title", lastError ?? type));
 		})));
 }
 

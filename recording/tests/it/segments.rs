@@ -288,7 +288,10 @@ proptest! {
         let files = files(&events);
         prop_assert_eq!(files.iter().map(|file| file.video_packets).sum::<u64>(), pictures);
         prop_assert_eq!(files[0].first_timestamp_90k, from * S);
-        prop_assert_eq!(files[files.len() - 1].sidecar.end_timestamp_90k, time);
+        // How long the only picture lasts, nobody knows.
+        if pictures > 1 {
+            prop_assert_eq!(files[files.len() - 1].sidecar.end_timestamp_90k, time);
+        }
         let longest = groups.iter().max().unwrap() * 9000;
         for pair in files.windows(2) {
             let ticks = pair[1].first_timestamp_90k - pair[0].first_timestamp_90k;
